@@ -1,0 +1,76 @@
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PyTree
+
+from ._custom_types import Scalar
+
+
+class Draws(eqx.Module):
+    r"""k latents drawn from the posterior of one example, with their log-densities in nats.
+
+    This is all that an objective sees of a model. `k` is always there, `k = 1` included; a batch of
+    examples is a `Draws` with one more leading axis on every leaf, as `jax.vmap` returns it.
+
+    **Fields:**
+
+    - `z`: the latents $z_i \sim q(z \mid x)$, a PyTree whose leaves begin with the axis `k`.
+    - `log_likelihood`: $\log p(x \mid z_i)$.
+    - `log_prior`: $\log p(z_i)$.
+    - `log_posterior`: $\log q(z_i \mid x)$.
+    - `kl`: $KL(q(z \mid x) \,\|\, p(z))$ in closed form, or `None` where the pair has none.
+    - `posterior`: the distribution q(z | x) the latents came from, for penalties that need it at other
+      points than its own draws; or `None`.
+    """
+
+    z: PyTree[Float[Array, " k ..."]]
+    log_likelihood: Float[Array, " k"]
+    log_prior: Float[Array, " k"]
+    log_posterior: Float[Array, " k"]
+    kl: Scalar | None = None
+    posterior: Any = None
+
+    @property
+    def log_weight(self) -> Float[Array, " k"]:
+        r"""$\log w_i = \log p(x \mid z_i) + \log p(z_i) - \log q(z_i \mid x)$, nats."""
+        return self.log_likelihood + self.log_prior - self.log_posterior
+
+
+class Proposal(eqx.Module):
+    r"""k latents, and the densities that will score them as functions still to be called.
+
+    `score` calls them. An estimator (`zoo.estimators`) may call them at other points of the graph
+    instead: it decides how the draw is differentiated, never what it is worth.
+
+    **Fields:**
+
+    - `z`: the latents, a PyTree whose leaves begin with the axis `k`.
+    - `posterior`: the distribution q(z | x); its leaves are the posterior's parameters at this x.
+    - `log_likelihood`: z of one draw to $\log p(x \mid z)$, run under `vmap` with the axis name `"k"`.
+    - `log_prior`: z of one draw to $\log p(z)$.
+    - `kl`: as in `Draws`.
+    """
+
+    z: PyTree[Float[Array, " k ..."]]
+    posterior: Any
+    log_likelihood: Callable[[PyTree], Scalar]
+    log_prior: Callable[[PyTree], Scalar]
+    kl: Scalar | None = None
+
+    def score(self) -> Draws:
+        """The `Draws` of these latents, differentiated as written."""
+        return Draws(
+            z=self.z,
+            log_likelihood=over_draws(self.log_likelihood)(self.z),
+            log_prior=over_draws(self.log_prior)(self.z),
+            log_posterior=over_draws(self.posterior.log_prob)(self.z),
+            kl=self.kl,
+            posterior=self.posterior,
+        )
+
+
+def over_draws(function: Callable) -> Callable:
+    """`function` of one draw, mapped over the leading axis `k` of its arguments."""
+    return jax.vmap(function, axis_name="k")

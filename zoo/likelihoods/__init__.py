@@ -1,0 +1,1 @@
+from ._likelihood import Likelihood as Likelihood

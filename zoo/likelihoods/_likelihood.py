@@ -1,0 +1,33 @@
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxtyping import Array, Float
+
+from .._custom_types import Scalar
+
+
+class Likelihood(NamedTuple):
+    r"""A family p(x | parameters) as pure functions of a decoder's output.
+
+    The parameters of a datum `x` of shape `(d, ...)` have shape `(channels * d, ...)`: the `channels`
+    groups are stacked along the first axis, as a convolution puts them out. They are unconstrained
+    (logits, means, log-scales), never probabilities.
+
+    **Fields:**
+
+    - `log_prob(params, x)`: $\log p(x \mid params)$ in nats, normalised and summed over the event.
+    - `mean(params)`: $E[x \mid params]$, of x's shape.
+    - `sample(params, *, key)`: $x \sim p(x \mid params)$, of x's shape.
+    - `channels`: how many parameters one dimension of a datum takes.
+    - `measure`: what the density is a density of: `"lebesgue"` (continuous) or `"counting"` (discrete).
+    - `support`: the smallest interval that holds every possible value of a dimension.
+
+    A family with parameters of its own to learn is an `equinox.Module` with these same names.
+    """
+
+    log_prob: Callable[[Float[Array, " ..."], Array], Scalar]
+    mean: Callable[[Float[Array, " ..."]], Float[Array, " ..."]]
+    sample: Callable[..., Array]
+    channels: int = 1
+    measure: str = "lebesgue"
+    support: tuple[float, float] = (float("-inf"), float("inf"))
