@@ -1,0 +1,14 @@
+from ._check import check_batch as check_batch
+from ._checkerboard import checkerboard as checkerboard
+from ._eight_gaussians import eight_gaussians as eight_gaussians
+from ._fashion_mnist import (
+    FASHION_MNIST_CLASSES as FASHION_MNIST_CLASSES,
+    LabelledImages as LabelledImages,
+    fashion_mnist as fashion_mnist,
+    fashion_mnist_mini as fashion_mnist_mini,
+)
+from ._observe import binarise as binarise, dequantise as dequantise, scale as scale
+from ._pinwheel import pinwheel as pinwheel
+from ._sprites import Sprites as Sprites, sprites as sprites
+from ._two_moons import two_moons as two_moons
+from ._two_spirals import two_spirals as two_spirals
