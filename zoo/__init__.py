@@ -1,0 +1,73 @@
+"""Variational autoencoders for JAX and Equinox, in small pieces that all combine.
+
+A model draws, an objective judges the draws, a likelihood scores one datum.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from . import (
+        data as data,
+        estimators as estimators,
+        evaluate as evaluate,
+        likelihoods as likelihoods,
+        models as models,
+        nn as nn,
+        objectives as objectives,
+        penalties as penalties,
+        plots as plots,
+        posteriors as posteriors,
+        priors as priors,
+        special as special,
+        train as train,
+    )
+    from ._draws import Draws as Draws, Proposal as Proposal
+    from .evaluate import (
+        bound as bound,
+        encode as encode,
+        log_likelihood as log_likelihood,
+        reconstruct as reconstruct,
+        sample as sample,
+    )
+    from .models import ConvVAE as ConvVAE, MLPVAE as MLPVAE
+    from .train import (
+        fit as fit,
+        freeze as freeze,
+        load as load,
+        loss as loss,
+        save as save,
+        step as step,
+        TrainState as TrainState,
+    )
+
+# Names are fetched when first asked for: `zoo --help` must not wait for jax to be imported.
+_ROOMS = (
+    "data", "estimators", "evaluate", "likelihoods", "models", "nn", "objectives", "penalties", "plots",
+    "posteriors", "priors", "special", "train",
+)  # fmt: skip
+_HOMES = {
+    "_draws": ("Draws", "Proposal"),
+    "models": ("ConvVAE", "MLPVAE"),
+    "train": ("TrainState", "fit", "freeze", "load", "loss", "save", "step"),
+    "evaluate": ("bound", "encode", "log_likelihood", "reconstruct", "sample"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+__version__ = "0.1.0"
+__all__ = ["__version__", *_ROOMS, *_HOME]
+
+
+def __getattr__(name: str):
+    if name in _ROOMS:
+        value = import_module(f".{name}", __name__)
+    elif name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -23,6 +23,8 @@ class Draws(eqx.Module):
     - `kl`: $KL(q(z \mid x) \,\|\, p(z))$ in closed form, or `None` where the pair has none.
     - `posterior`: the distribution q(z | x) the latents came from, for penalties that need it at other
       points than its own draws; or `None`.
+    - `rescore`: scores the same draws anew with z held fixed; given by an estimator to the objective it
+      calls, else `None`. See `fixed`.
     """
 
     z: PyTree[Float[Array, " k ..."]]
@@ -31,9 +33,18 @@ class Draws(eqx.Module):
     log_posterior: Float[Array, " k"]
     kl: Scalar | None = None
     posterior: Any = None
+    rescore: Callable[[], "Draws"] | None = eqx.field(static=True, default=None)
+
+    def fixed(self) -> "Draws":
+        """The same draws with z held fixed: their terms move with the parameters of the densities alone.
+
+        For objectives that train the generative model and the posterior differently. The values are those
+        of these draws, so a compiler merges the two evaluations.
+        """
+        return self if self.rescore is None else self.rescore()
 
     @property
-    def log_weight(self) -> Float[Array, " k"]:
+    def log_weight(self) -> Float[Array, " *batch k"]:
         r"""$\log w_i = \log p(x \mid z_i) + \log p(z_i) - \log q(z_i \mid x)$, nats."""
         return self.log_likelihood + self.log_prior - self.log_posterior
 

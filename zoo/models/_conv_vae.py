@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from typing import Any
+
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from .. import likelihoods
+from ..nn import ConvDecoder, ConvEncoder
+from ..posteriors import AbstractPosterior, DiagonalNormal
+from ..priors import AbstractPrior, StandardNormal
+from ._vae import AbstractVAE, check_latent_size, parameter_shape
+
+
+class ConvVAE(AbstractVAE):
+    r"""A convolutional variational autoencoder of images.
+
+    Encoder: two 3 x 3 convolutions to 32 channels, pool, two to 64 channels, pool, affine. Decoder:
+    affine to 64 images of a quarter of the height and width, upsample, two convolutions to 32 channels,
+    upsample, two to 64, one to the likelihood's parameters. SELU throughout.
+
+    Kingma & Welling, "Auto-Encoding Variational Bayes", 2014.
+    """
+
+    encoder: Callable
+    decoder: Callable
+    prior: AbstractPrior
+    likelihood: Any
+    family: Any
+    data_shape: tuple[int, int, int]
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_size: int = 8,
+        *,
+        likelihood: Any = likelihoods.continuous_bernoulli,
+        prior: AbstractPrior | None = None,
+        posterior: Any = DiagonalNormal,
+        norm: str = "none",
+        key: PRNGKeyArray,
+    ):
+        """**Arguments:**
+
+        - `image_shape`: `(channels, height, width)`; height and width divide by 4.
+        - `latent_size`: dimensions of z.
+        - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
+        - `prior`: one of `zoo.priors`; `StandardNormal(latent_size)` unless given.
+        - `posterior`: one of the families in `zoo.posteriors`; decides how many numbers the encoder puts out.
+        - `norm`: after each convolution: `"none"`, `"group"`, or `"batch"` (then `zoo.freeze` before scoring).
+        - `key`: for the initial weights.
+
+        **Raises:** `ValueError` where a side does not divide by 4 or `latent_size` is below 1.
+        """
+        channels, height, width = image_shape
+        if channels < 1 or height < 4 or width < 4 or height % 4 or width % 4:
+            raise ValueError(
+                f"`ConvVAE(image_shape={image_shape})`: (channels, height, width) with sides that divide by 4 "
+                "are needed; pad or crop the images"
+            )
+        check_latent_size("ConvVAE", latent_size)
+        encoder_key, decoder_key = jr.split(key)
+        self.encoder = ConvEncoder(image_shape, posterior.num_params(latent_size), norm=norm, key=encoder_key)
+        self.decoder = ConvDecoder(
+            latent_size, parameter_shape(likelihood, image_shape), norm=norm, key=decoder_key
+        )
+        self.prior = StandardNormal(latent_size) if prior is None else prior
+        self.likelihood = likelihood
+        self.family = posterior
+        self.data_shape = image_shape
+
+    def posterior(self, x: Float[Array, " channels height width"]) -> AbstractPosterior:
+        return self.family.from_params(self.encoder(x))
+
+    def decode(self, z: PyTree[Float[Array, " ..."]]) -> Float[Array, " out_channels height width"]:
+        return self.decoder(z)

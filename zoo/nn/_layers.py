@@ -1,0 +1,92 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._conv import conv, upsample_conv
+
+
+def lecun_normal(shape: tuple[int, ...], fan_in: int, *, key: PRNGKeyArray) -> Float[Array, " ..."]:
+    r"""Weights $\sim N(0, 1/\text{fan in})$: the variance that SELU's fixed point is derived for.
+
+    Klambauer et al., "Self-Normalizing Neural Networks", 2017, section 3.
+    """
+    return jr.normal(key, shape) * fan_in**-0.5
+
+
+class Linear(eqx.Module):
+    """An affine map of a vector, initialised LeCun-normal with no bias."""
+
+    weight: Float[Array, " in_size out_size"]
+    bias: Float[Array, " out_size"]
+
+    def __init__(self, in_size: int, out_size: int, *, key: PRNGKeyArray):
+        self.weight = lecun_normal((in_size, out_size), in_size, key=key)
+        self.bias = jnp.zeros(out_size)
+
+    def __call__(self, x: Float[Array, " in_size"]) -> Float[Array, " out_size"]:
+        return x @ self.weight + self.bias
+
+
+class Conv(eqx.Module):
+    """A convolution of one image, stride 1, zero-padded to its own size; channels last."""
+
+    kernel: Float[Array, " rows columns channels out_channels"]
+    bias: Float[Array, " out_channels"]
+
+    def __init__(self, channels: int, out_channels: int, *, size: int = 3, key: PRNGKeyArray):
+        self.kernel = lecun_normal((size, size, channels, out_channels), size * size * channels, key=key)
+        self.bias = jnp.zeros(out_channels)
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width out_channels"]:
+        return conv(x, self.kernel) + self.bias[None, None]
+
+
+class UpsampleConv(eqx.Module):
+    """Nearest-neighbour upsampling by two in each direction, then a convolution, as one map."""
+
+    kernel: Float[Array, " rows columns channels out_channels"]
+    bias: Float[Array, " out_channels"]
+
+    def __init__(self, channels: int, out_channels: int, *, size: int = 3, key: PRNGKeyArray):
+        self.kernel = lecun_normal((size, size, channels, out_channels), size * size * channels, key=key)
+        self.bias = jnp.zeros(out_channels)
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " tall wide out_channels"]:
+        return upsample_conv(x, self.kernel) + self.bias[None, None]
+
+
+def upsample(x: Float[Array, " height width channels"]) -> Float[Array, " tall wide channels"]:
+    """Each pixel as a 2 x 2 block."""
+    height, width, channels = x.shape
+    blocks = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
+    return blocks.reshape(2 * height, 2 * width, channels)
+
+
+def max_pool(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow channels"]:
+    """The largest value of each 2 x 2 block; height and width must be even."""
+    height, width, channels = x.shape
+    # A reshape and a max: XLA's reduce_window costs fifteen times as much in the backward pass on a CPU.
+    return jnp.max(x.reshape(height // 2, 2, width // 2, 2, channels), axis=(1, 3))
+
+
+def gelu_sigmoid(x: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
+    r"""GELU in its sigmoid form, $x \, \sigma(1.702 x)$.
+
+    Hendrycks & Gimpel, "Gaussian Error Linear Units", 2016, section 2.
+    """
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+class Sequential(eqx.Module):
+    """Layers called one after the other; each takes one array and returns one."""
+
+    layers: tuple[Callable, ...]
+
+    def __call__(self, x: Float[Array, " ..."]) -> Float[Array, " ..."]:
+        for layer in self.layers:
+            x = layer(x)
+        return x

@@ -1,0 +1,96 @@
+import math
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._layers import Conv, Linear, Sequential, UpsampleConv, max_pool
+from ._norm import AxisNames, normalisation
+
+
+class MLP(eqx.Module):
+    """A fully connected network from an array of one shape to an array of another."""
+
+    layers: Sequential
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        *,
+        width_size: int,
+        depth: int,
+        activation: Callable,
+        key: PRNGKeyArray,
+    ):
+        """**Arguments:** `depth` hidden layers of `width_size` units, each followed by `activation`."""
+        sizes = [math.prod(in_shape)] + [width_size] * depth + [math.prod(out_shape)]
+        keys = jr.split(key, depth + 1)
+        layers = [Linear(a, b, key=key) for a, b, key in zip(sizes[:-1], sizes[1:], keys, strict=True)]
+        hidden = [f for layer in layers[:-1] for f in (layer, activation)]
+        self.layers = Sequential((*hidden, layers[-1]))
+        self.in_shape = in_shape
+        self.out_shape = out_shape
+
+    def __call__(self, x: Float[Array, " *in_shape"]) -> Float[Array, " *out_shape"]:
+        return self.layers(x.reshape(-1)).reshape(self.out_shape)
+
+
+def _convolutions(
+    convolution: Callable, sizes: tuple[int, ...], norm: str, axis_names: AxisNames, *, key: PRNGKeyArray
+) -> list[Callable]:
+    """`convolution`, then plain ones, from `sizes[0]` channels to `sizes[-1]`, each normalised and activated."""
+    layers = []
+    for a, b, key in zip(sizes[:-1], sizes[1:], jr.split(key, len(sizes) - 1), strict=True):
+        layers += [convolution(a, b, key=key), *normalisation(norm, b, axis_names), jax.nn.selu]
+        convolution = Conv
+    return layers
+
+
+class ConvEncoder(eqx.Module):
+    """Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map."""
+
+    stages: Sequential
+    head: Linear
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], out_size: int, *, norm: str = "none", key: PRNGKeyArray
+    ):
+        channels, height, width = image_shape
+        key1, key2, key3 = jr.split(key, 3)
+        first = _convolutions(Conv, (channels, 32, 32), norm, ("batch",), key=key1)
+        second = _convolutions(Conv, (32, 64, 64), norm, ("batch",), key=key2)
+        self.stages = Sequential((*first, max_pool, *second, max_pool))
+        self.head = Linear(64 * (height // 4) * (width // 4), out_size, key=key3)
+
+    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
+        # Channels go last at the door: XLA's convolutions are fast in loops only in that layout.
+        return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
+
+
+class ConvDecoder(eqx.Module):
+    """An affine map to 64 small images, then two stages of upsampling and two 3 x 3 convolutions each."""
+
+    head: Linear
+    stages: Sequential
+    head_shape: tuple[int, int, int]
+
+    def __init__(
+        self, latent_size: int, image_shape: tuple[int, int, int], *, norm: str = "none", key: PRNGKeyArray
+    ):
+        channels, height, width = image_shape
+        key1, key2, key3, key4 = jr.split(key, 4)
+        axis_names = ("batch", "k")
+        self.head_shape = (height // 4, width // 4, 64)
+        self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
+        first = _convolutions(UpsampleConv, (64, 32, 32), norm, axis_names, key=key2)
+        second = _convolutions(UpsampleConv, (32, 64, 64), norm, axis_names, key=key3)
+        self.stages = Sequential((*first, *second, Conv(64, channels, key=key4)))
+
+    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
+        return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)

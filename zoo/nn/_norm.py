@@ -1,0 +1,100 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+
+AxisNames = tuple[str, ...]
+
+
+class BatchNorm(eqx.Module):
+    r"""Batch normalisation of one example by the statistics of the batch it is mapped in.
+
+    $$y = \gamma \, \frac{x - E[x]}{\sqrt{Var[x] + \epsilon}} + \beta$$
+
+    with moments over height, width and every axis named in `axis_names` (`jax.vmap(..., axis_name=...)`).
+    This is the layer in training; it holds no running averages. What a datum is worth then depends on its
+    neighbours, so a model is scored only after `zoo.freeze` has replaced each `BatchNorm` by the
+    `ChannelAffine` of the population.
+
+    Ioffe & Szegedy, "Batch Normalization", 2015, algorithm 1; population statistics as in Wu & Johnson,
+    "Rethinking 'Batch' in BatchNorm", 2021, section 3.
+    """
+
+    gain: Float[Array, " channels"]
+    bias: Float[Array, " channels"]
+    axis_names: AxisNames
+    epsilon: float
+
+    def __init__(self, channels: int, *, axis_names: AxisNames, epsilon: float = 1e-5):
+        self.gain = jnp.ones(channels)
+        self.bias = jnp.zeros(channels)
+        self.axis_names = axis_names
+        self.epsilon = epsilon
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
+        try:
+            mean = lax.pmean(jnp.mean(x, axis=(0, 1)), self.axis_names)
+            variance = lax.pmean(jnp.mean((x - mean[None, None]) ** 2, axis=(0, 1)), self.axis_names)
+        except NameError as error:
+            raise ValueError(
+                f"`BatchNorm` needs the mapped axes {self.axis_names}, which only training binds; to score, "
+                "sample or plot, call `model = zoo.freeze(model, images, key=key)` first"
+            ) from error
+        return self.affine(mean, variance)(x)
+
+    def affine(self, mean: Float[Array, " channels"], variance: Float[Array, " channels"]) -> "ChannelAffine":
+        """The fixed map that this layer becomes when its input has these moments."""
+        scale = self.gain * lax.rsqrt(variance + self.epsilon)
+        return ChannelAffine(scale, self.bias - mean * scale)
+
+
+class ChannelAffine(eqx.Module):
+    """A scale and a shift for each channel: what a frozen `BatchNorm` is."""
+
+    scale: Float[Array, " channels"]
+    shift: Float[Array, " channels"]
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
+        return x * self.scale[None, None] + self.shift[None, None]
+
+
+class GroupNorm(eqx.Module):
+    r"""Normalisation of one example by its own moments over height, width and each group of channels.
+
+    Wu & He, "Group Normalization", 2018, equations 1 to 5.
+    """
+
+    gain: Float[Array, " channels"]
+    bias: Float[Array, " channels"]
+    groups: int
+    epsilon: float
+
+    def __init__(self, channels: int, *, groups: int = 8, epsilon: float = 1e-5):
+        if channels % groups:
+            raise ValueError(f"`GroupNorm(channels={channels}, groups={groups})`: groups must divide channels")
+        self.gain = jnp.ones(channels)
+        self.bias = jnp.zeros(channels)
+        self.groups = groups
+        self.epsilon = epsilon
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
+        height, width, channels = x.shape
+        grouped = x.reshape(height, width, self.groups, channels // self.groups)
+        mean = jnp.mean(grouped, axis=(0, 1, 3), keepdims=True)
+        variance = jnp.mean((grouped - mean) ** 2, axis=(0, 1, 3), keepdims=True)
+        standardised = ((grouped - mean) * lax.rsqrt(variance + self.epsilon)).reshape(x.shape)
+        return standardised * self.gain[None, None] + self.bias[None, None]
+
+
+def normalisation(norm: str, channels: int, axis_names: AxisNames) -> tuple[Callable, ...]:
+    """The layers that `norm` stands for after a convolution: one, or none."""
+    if norm == "batch":
+        return (BatchNorm(channels, axis_names=axis_names),)
+    if norm == "group":
+        return (GroupNorm(channels),)
+    if norm == "none":
+        return ()
+    raise ValueError(f'`norm={norm!r}` is not one of "batch", "group", "none"')

@@ -1,0 +1,31 @@
+import math
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._custom_types import Scalar
+from ._prior import AbstractPrior
+
+
+class StandardNormal(AbstractPrior):
+    r"""The standard normal prior, independent in every latent dimension.
+
+    $$\log p(z) = -\tfrac12 \sum_j (z_j^2 + \log 2\pi)$$
+
+    Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, section 3.
+    """
+
+    latent_size: int
+
+    def __init__(self, latent_size: int):
+        """**Arguments:** `latent_size`: dimensions of z, at least 1."""
+        if latent_size < 1:
+            raise ValueError(f"`StandardNormal(latent_size={latent_size})` needs at least 1 dimension")
+        self.latent_size = latent_size
+
+    def sample(self, *, key: PRNGKeyArray) -> Float[Array, " {self.latent_size}"]:
+        return jr.normal(key, (self.latent_size,))
+
+    def log_prob(self, z: Float[Array, " {self.latent_size}"]) -> Scalar:
+        return -0.5 * (jnp.sum(z**2) + self.latent_size * math.log(2 * math.pi))
