@@ -1,0 +1,53 @@
+"""The command line: every command is a few calls of the library."""
+
+import sys
+from typing import Annotated
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command. An error that the user can mend ends it in one line, with exit status 2."""
+    import tyro
+
+    from . import _arguments as commands
+
+    subcommand = lambda kind: Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())]
+    kinds = (commands.Train, commands.Evaluate, commands.Sample, commands.Plot, commands.List)
+    chosen = tyro.cli(
+        tyro.conf.OmitSubcommandPrefixes[subcommand(kinds[0]) | subcommand(kinds[1]) | subcommand(kinds[2])
+                                         | subcommand(kinds[3]) | subcommand(kinds[4])],
+        prog="zoo",
+        description="Variational autoencoders: train one, measure it, look at it.",
+        args=arguments,
+    )  # fmt: skip
+    try:
+        _dispatch(chosen, commands)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"zoo {type(chosen).__name__.lower()}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _dispatch(chosen, commands) -> None:
+    # Each command imports jax only after its arguments have been looked at.
+    match chosen:
+        case commands.Train():
+            from ._train import train
+
+            train(chosen)
+        case commands.Evaluate():
+            from ._evaluate import evaluate
+
+            evaluate(chosen)
+        case commands.Sample():
+            from ._sample import sample
+
+            sample(chosen)
+        case commands.Plot():
+            from ._plot import plot
+
+            plot(chosen)
+        case commands.List():
+            from ._list import list_names
+
+            list_names(chosen)

@@ -1,0 +1,3 @@
+from ._checks import check_evaluation as check_evaluation, check_examples as check_examples
+from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
+from ._pictures import decode as decode, encode as encode, reconstruct as reconstruct, sample as sample

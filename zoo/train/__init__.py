@@ -1,0 +1,13 @@
+from ._checkpoints import (
+    Checkpoint as Checkpoint,
+    checkpoints as checkpoints,
+    load_newest as load_newest,
+    run_lock as run_lock,
+    save_checkpoint as save_checkpoint,
+)
+from ._checks import check_fit as check_fit
+from ._fit import Fit as Fit, fit as fit
+from ._freeze import freeze as freeze
+from ._loss import loss as loss
+from ._save import load as load, save as save
+from ._step import step as step, TrainState as TrainState

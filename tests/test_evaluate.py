@@ -1,0 +1,154 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from linear_gaussian import exact_log_likelihood, linear_gaussian
+
+import zoo
+from zoo import objectives
+
+
+XS = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+
+
+def test_log_likelihood_is_the_exact_one():
+    model = linear_gaussian()
+    estimate = zoo.log_likelihood(model, XS, k=100_000, key=jr.key(0))
+    np.testing.assert_allclose(estimate, exact_log_likelihood(model, XS), atol=0.01)
+
+
+def test_with_the_exact_posterior_one_draw_is_enough():
+    model = linear_gaussian(exact=True)
+    estimate = zoo.log_likelihood(model, XS, k=1, key=jr.key(0))
+    np.testing.assert_allclose(estimate, exact_log_likelihood(model, XS), atol=1e-4)
+
+
+def test_the_bound_climbs_to_the_log_likelihood():
+    model = linear_gaussian()
+    x = np.repeat(XS[:1], 2000, axis=0)
+    values = {k: np.asarray(zoo.log_likelihood(model, x, k=k, key=jr.key(2)), np.float64) for k in (1, 5, 50)}
+    error = {k: v.std() / np.sqrt(len(v)) for k, v in values.items()}
+    exact = exact_log_likelihood(model, XS)[0]
+    means = [values[k].mean() for k in (1, 5, 50)] + [exact]
+    assert np.all(np.diff(means) > [0, 0, -3 * error[50]])
+    assert means[1] - means[0] > 10 * error[1]
+    assert exact - means[0] > 10 * error[1]
+
+
+def test_one_draw_is_the_elbo():
+    model = linear_gaussian()
+    elbo = zoo.bound(model, XS, objective=objectives.elbo, k=1, key=jr.key(3))
+    np.testing.assert_allclose(elbo, zoo.log_likelihood(model, XS, k=1, key=jr.key(3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 50, 64])
+def test_chunks_change_nothing_but_rounding(chunk_size):
+    model = linear_gaussian()
+    whole = zoo.log_likelihood(model, XS, k=50, chunk_size=1000, key=jr.key(4))
+    chunked = zoo.log_likelihood(model, XS, k=50, chunk_size=chunk_size, key=jr.key(4))
+    np.testing.assert_allclose(chunked, whole, atol=2e-5)
+
+
+def test_an_example_scores_the_same_alone_and_in_company():
+    model = linear_gaussian()
+    together = zoo.log_likelihood(model, XS, k=10, key=jr.key(4))
+    np.testing.assert_allclose(zoo.log_likelihood(model, XS[:1], k=10, key=jr.key(4)), together[:1], atol=1e-5)
+
+
+def test_memory_does_not_grow_with_k():
+    from zoo.evaluate._log_likelihood import _streamed
+
+    model = zoo.ConvVAE((1, 8, 8), 2, key=jr.key(0))
+    x, key = jnp.full((1, 8, 8), 0.5), jr.key(0)
+
+    def temporaries(k):
+        run = eqx.filter_jit(lambda model, x, key: _streamed(model, x, k=k, chunk=20, key=key))
+        return run.lower(model, x, key).compile().compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporaries(20_000) == temporaries(200)
+
+
+def test_samples_with_noise_have_the_model_s_moments():
+    model = linear_gaussian()
+    layer = model.decoder.layers.layers[0]
+    xs = np.asarray(zoo.sample(model, 20_000, noise=True, key=jr.key(5)))
+    covariance = np.asarray(layer.weight.T @ layer.weight) + 0.36 * np.eye(3)
+    np.testing.assert_allclose(xs.mean(axis=0), layer.bias, atol=0.04)
+    np.testing.assert_allclose(np.cov(xs.T), covariance, atol=0.08)
+    means = np.asarray(zoo.sample(model, 20_000, key=jr.key(5)))
+    np.testing.assert_allclose(np.cov(means.T), covariance - 0.36 * np.eye(3), atol=0.08)
+
+
+def test_reconstructions_are_the_likelihood_s_mean_and_not_its_logits():
+    model = zoo.ConvVAE((1, 8, 8), 2, key=jr.key(0))
+    xs = np.random.default_rng(0).uniform(0.01, 0.99, size=(3, 1, 8, 8)).astype(np.float32)
+    pictures = zoo.reconstruct(model, xs, key=jr.key(1))
+    assert pictures.shape == xs.shape
+    eta = 8 * jnp.ones((1, 8, 8))
+    constant = eqx.tree_at(lambda m: m.decoder, model, lambda z: eta, is_leaf=lambda m: callable(m))
+    np.testing.assert_allclose(
+        zoo.reconstruct(constant, xs, key=jr.key(1)), 1 / (1 - np.exp(-8.0)) - 1 / 8, rtol=1e-5
+    )
+
+
+def test_codes_are_posterior_means():
+    model = linear_gaussian()
+    layer = model.encoder.layers.layers[0]
+    expected = (XS @ np.asarray(layer.weight) + np.asarray(layer.bias))[:, :2]
+    np.testing.assert_allclose(zoo.encode(model, XS, key=jr.key(0)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_bytes_are_scaled_once():
+    model = zoo.ConvVAE((1, 8, 8), 2, likelihood=zoo.likelihoods.bernoulli, key=jr.key(0))
+    pixels = np.random.default_rng(0).integers(0, 256, size=(2, 1, 8, 8), dtype=np.uint8)
+    by_bytes = zoo.log_likelihood(model, pixels, k=3, key=jr.key(0))
+    by_floats = zoo.log_likelihood(model, pixels.astype(np.float32) / 255, k=3, key=jr.key(0))
+    np.testing.assert_allclose(by_bytes, by_floats, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "xs, message",
+    [
+        (np.zeros((0, 1, 8, 8), np.float32), "empty batch"),
+        (np.full((2, 1, 8, 8), np.nan, np.float32), "nan"),
+        (np.full((2, 1, 8, 8), np.inf, np.float32), "inf"),
+        (np.full((2, 1, 8, 8), -0.1, np.float32), "-0.1"),
+        (np.full((2, 1, 8, 8), 1.5, np.float32), "1.5"),
+        (np.zeros((2, 8, 8), np.float32), r"\(2, 8, 8\)"),
+        (np.zeros((2, 1, 8, 9), np.float32), r"\(2, 1, 8, 9\)"),
+        (np.zeros((2, 1, 8, 8), np.int64), "int64"),
+    ],
+)
+def test_examples_the_model_cannot_take_are_refused(xs, message):
+    model = zoo.ConvVAE((1, 8, 8), 2, key=jr.key(0))
+    for call in (
+        lambda: zoo.log_likelihood(model, xs, k=2, key=jr.key(0)),
+        lambda: zoo.fit(model, xs, batch_size=2, progress=False, key=jr.key(0)),
+        lambda: zoo.reconstruct(model, xs, key=jr.key(0)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_no_draws_are_refused():
+    model = linear_gaussian()
+    for call in (
+        lambda: zoo.log_likelihood(model, XS, k=0, key=jr.key(0)),
+        lambda: zoo.bound(model, XS, objective=objectives.elbo, k=0, key=jr.key(0)),
+        lambda: zoo.fit(model, XS, k=0, batch_size=2, progress=False, key=jr.key(0)),
+        lambda: model.draw(jnp.asarray(XS[0]), k=0, key=jr.key(0)),
+    ):
+        with pytest.raises(ValueError, match="k >= 1"):
+            call()
+    with pytest.raises(ValueError, match="n=0"):
+        zoo.sample(model, 0, key=jr.key(0))
+
+
+def test_a_continuous_density_of_rounded_pixels_warns():
+    model = zoo.ConvVAE((1, 8, 8), 2, key=jr.key(0))
+    black = np.zeros((2, 1, 8, 8), np.uint8)
+    with pytest.warns(UserWarning, match="dequantise"):
+        zoo.log_likelihood(model, black, k=1, key=jr.key(0))
+    jax.block_until_ready(zoo.log_likelihood(model, black, k=1, observe=zoo.data.dequantise, key=jr.key(0)))

@@ -1,0 +1,61 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from zoo import nn
+
+
+X = np.random.default_rng(0).normal(size=(4, 6, 8)).astype(np.float32)
+
+
+def test_conv_is_equinox_s():
+    ours = nn.Conv(8, 5, key=jr.key(0))
+    theirs = eqx.nn.Conv2d(8, 5, 3, padding=1, key=jr.key(0))
+    theirs = eqx.tree_at(lambda c: (c.weight, c.bias), theirs, (
+        jnp.transpose(ours.kernel, (3, 2, 0, 1)), jnp.arange(5.0)[:, None, None],
+    ))  # fmt: skip
+    ours = eqx.tree_at(lambda c: c.bias, ours, jnp.arange(5.0))
+    np.testing.assert_allclose(
+        ours(jnp.asarray(X)), jnp.moveaxis(theirs(jnp.moveaxis(jnp.asarray(X), -1, 0)), 0, -1), atol=1e-5
+    )
+
+
+def test_upsampling_convolution_is_upsampling_then_convolution():
+    layer = nn.UpsampleConv(8, 5, key=jr.key(0))
+    plain = eqx.tree_at(lambda c: (c.kernel, c.bias), nn.Conv(8, 5, key=jr.key(1)), (layer.kernel, layer.bias))
+    np.testing.assert_allclose(layer(jnp.asarray(X)), plain(nn.upsample(jnp.asarray(X))), atol=1e-5)
+
+
+def test_upsampling_repeats_pixels():
+    np.testing.assert_array_equal(nn.upsample(jnp.asarray(X)), X.repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_max_pool_is_equinox_s():
+    theirs = eqx.nn.MaxPool2d(2, 2)(jnp.moveaxis(jnp.asarray(X), -1, 0))
+    np.testing.assert_array_equal(nn.max_pool(jnp.asarray(X)), jnp.moveaxis(theirs, 0, -1))
+
+
+def test_group_norm_is_equinox_s():
+    gain, bias = jnp.linspace(0.5, 2, 8), jnp.linspace(-1, 1, 8)
+    ours = eqx.tree_at(lambda n: (n.gain, n.bias), nn.GroupNorm(8, groups=4), (gain, bias))
+    theirs = eqx.tree_at(lambda n: (n.weight, n.bias), eqx.nn.GroupNorm(4, 8), (gain, bias))
+    expected = jnp.moveaxis(theirs(jnp.moveaxis(jnp.asarray(X), -1, 0)), 0, -1)
+    np.testing.assert_allclose(ours(jnp.asarray(X)), expected, atol=1e-5)
+    with pytest.raises(ValueError, match="groups must divide"):
+        nn.GroupNorm(6, groups=4)
+
+
+def test_gelu_in_its_sigmoid_form():
+    x = np.linspace(-4, 4, 9).astype(np.float32)
+    np.testing.assert_allclose(nn.gelu_sigmoid(jnp.asarray(x)), x / (1 + np.exp(-1.702 * x)), rtol=1e-5)
+
+
+def test_selu_networks_keep_mean_zero_and_variance_one():
+    """What Klambauer et al. derive for LeCun-normal weights, twelve layers deep."""
+    network = nn.MLP((512,), (512,), width_size=512, depth=12, activation=jax.nn.selu, key=jr.key(0))
+    hidden = nn.Sequential(network.layers.layers[:-1])
+    out = jax.vmap(hidden)(jr.normal(jr.key(1), (256, 512)))
+    np.testing.assert_allclose([jnp.mean(out), jnp.var(out)], [0, 1], atol=0.15)

@@ -1,0 +1,124 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from . import _names as names
+
+
+def _choice(table) -> object:
+    return tyro.conf.arg(metavar="{" + ",".join(table) + "}")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model, measure it on held-out examples, and draw what it has learned.
+
+    Leaves a run directory: settings.json, metrics.jsonl, model.safetensors, evaluation.json, figures/*.png.
+    """
+
+    data: Annotated[str, _choice(names.DATA)] = "fashion-mnist-mini"
+    """What to learn; `fashion-mnist` is the full set, downloaded if it is nowhere on this machine."""
+    model: Annotated[str | None, _choice(names.MODELS)] = None
+    """Unless given: conv for images, mlp for points in the plane."""
+    likelihood: Annotated[str | None, _choice(names.LIKELIHOODS)] = None
+    """Unless given: continuous-bernoulli for images, gaussian-shared for points in the plane."""
+    objective: Annotated[str | None, _choice(names.OBJECTIVES)] = None
+    """What is maximised. Unless given: elbo, or beta-elbo where --beta is given."""
+    estimator: Annotated[str, _choice(names.ESTIMATORS)] = "reparameterised"
+    """How the draws are differentiated."""
+    observe: Annotated[str | None, _choice(names.OBSERVE)] = None
+    """What the model sees of an image. Unless given: dequantise for densities, binarise for bernoulli."""
+    k: int = 1
+    """Latents drawn for each example in training."""
+    beta: float | None = None
+    """Weight of the divergence (beta-elbo), or of the ELBO in the mixture of bounds (ciwae)."""
+    gamma: float | None = None
+    """Weight of the divergence's distance from its capacity (capacity-elbo)."""
+    capacity: float | None = None
+    """The divergence aimed at, nats (capacity-elbo)."""
+    nats: float | None = None
+    """The divergence that costs nothing, nats (free-bits)."""
+    m: int | None = None
+    """Groups of draws (miwae, piwae)."""
+    alpha: float | None = None
+    """Order of the divergence (renyi)."""
+    exponent: float | None = None
+    """Exponent of the mean of the weights (power)."""
+    order: int | None = None
+    """1 or 2: how many orders of the bias are taken out (jackknife)."""
+    warmup: int = 0
+    """Steps in which the objective's beta (or capacity) rises from 0 to its value."""
+    penalty: Annotated[str | None, _choice(names.PENALTIES)] = None
+    """A penalty on each batch, added to the loss."""
+    penalty_weight: float = 1.0
+    """Weight of the penalty; the two DIP penalties have weights of their own, which this multiplies."""
+    latent_size: int | None = None
+    """Dimensions of z. Unless given: 8 for images, 2 for points in the plane."""
+    norm: Annotated[str, _choice(names.NORMS)] = "none"
+    """Normalisation after each convolution of the conv model."""
+    epochs: int | None = None
+    """Passes over the training data. Unless given: as many as take about two minutes on two cores."""
+    batch_size: int = 128
+    """Examples to a step."""
+    learning_rate: float = 1e-3
+    """Of Adam; falls to zero along a cosine."""
+    evaluation_k: int = 100
+    """Draws for each held-out example in the log-likelihood at the end."""
+    seed: int = 0
+    """All of the run's randomness."""
+    out: Path | None = None
+    """The run directory. Unless given: runs/<date>-<time>-<model>."""
+    overwrite: bool = False
+    """Replace a run directory that exists."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained model on held-out examples."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run directory."""
+    k: int = 1000
+    """Draws for each example."""
+    examples: int | None = None
+    """Only the first so many of the held-out examples."""
+    seed: int = 1
+    """Of the draws and of what the model sees."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw examples from a trained model into a picture and an array."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run directory."""
+    n: int = 64
+    """How many."""
+    noise: bool = False
+    """Samples of the density p(x), observation noise included, instead of the means E[x|z]."""
+    seed: int = 1
+    """Of the draws."""
+    out: Path | None = None
+    """Where to put samples.png and samples.npy. Unless given: the run directory."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw a run's figures again."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run directory."""
+    out: Path | None = None
+    """Where to put them. Unless given: the run directory's figures/."""
+
+
+@dataclass(frozen=True)
+class List:
+    """Say what the zoo holds: every name the command line takes, and the paper behind it."""
+
+    kind: Annotated[tuple[str, ...], tyro.conf.Positional, _choice(names.KINDS)] = field(default=())
+    """Only these kinds."""

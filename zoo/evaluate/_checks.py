@@ -1,0 +1,43 @@
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import data
+from ..models import AbstractVAE
+
+
+def check_evaluation(call: str, model: AbstractVAE, xs: Any, *, k: int, observe: Callable | None) -> None:
+    """Refuse what cannot be scored, in Python and before anything compiles.
+
+    **Raises:** `ValueError` for `k` below 1, and for examples of another shape, dtype or range than the
+    model's.
+    """
+    if k < 1:
+        raise ValueError(f"`{call}(k={k})`: at least one draw is needed; pass k >= 1")
+    check_examples(f"{call}(xs)", model, xs)
+    warn_if_rounded(call, model, xs, observe)
+
+
+def check_examples(call: str, model: AbstractVAE, xs: Any) -> None:
+    """Refuse examples that this model does not take: images are in [0, 1], vectors in the likelihood's support."""
+    image = len(model.data_shape) == 3
+    support = (0.0, 1.0) if image else model.likelihood.support
+    data.check_batch(xs, shape=model.data_shape, support=support, call=call)
+
+
+def warn_if_rounded(call: str, model: AbstractVAE, xs: Any, observe: Callable | None) -> None:
+    """Warn where a continuous density would be put on pixels rounded to 256 levels."""
+    if model.likelihood.measure != "lebesgue" or observe not in (None, data.scale):
+        return
+    few = np.asarray(xs[:1000])
+    white = 255 if few.dtype == np.uint8 else 1
+    image = few.dtype == np.uint8 or len(model.data_shape) == 3 or model.likelihood.support == (0.0, 1.0)
+    if image and np.mean((few == 0) | (few == white)) > 0.01:
+        warnings.warn(
+            f"`{call}`: a continuous density of pixels that are exactly 0 or 1 has no upper bound, and its value "
+            "says nothing about images; pass `observe=zoo.data.dequantise`",
+            stacklevel=4,
+        )

@@ -1,0 +1,117 @@
+import math
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .. import data
+from .._custom_types import Scalar
+from .._draws import Draws
+from ..models import AbstractVAE
+from ..models._vae import draw_keys
+from ._checks import check_evaluation
+from ._examples import over_examples
+
+
+def log_likelihood(
+    model: AbstractVAE,
+    xs: Array | np.ndarray,
+    *,
+    k: int = 5000,
+    observe: Callable | None = None,
+    chunk_size: int | None = None,
+    progress: bool = False,
+    key: PRNGKeyArray,
+) -> Float[Array, " n"]:
+    r"""The k-sample importance estimate of each example's log-likelihood, in nats.
+
+    $$\log \frac1k \sum_{i=1}^k \frac{p(x \mid z_i)\, p(z_i)}{q(z_i \mid x)}, \qquad z_i \sim q(z \mid x)$$
+
+    Its expectation is below $\log p(x)$ and rises to it with k. The sum streams over chunks of draws, so
+    memory does not depend on k, nor on the number of examples.
+
+    **Arguments:**
+
+    - `model`: a trained model, frozen if it has `BatchNorm`.
+    - `xs`: `(n, ...)`: uint8 pixels, or floats (images in [0, 1]).
+    - `k`: draws for each example.
+    - `observe`: as in `zoo.fit`; its noise comes from `key`, one draw for each example.
+    - `chunk_size`: draws alive at a time; chosen by the size of an example unless given.
+    - `key`: draw i of example j depends on the key, i and j alone, so chunks change nothing but rounding.
+
+    **Returns:** one estimate for each example, `(n,)`.
+
+    Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
+    """
+    check_evaluation("log_likelihood", model, xs, k=k, observe=observe)
+    alive = _draws_alive(math.prod(model.data_shape)) if chunk_size is None else chunk_size
+    chunk = min(k, alive)
+    return over_examples(
+        eqx.Partial(_streamed, k=k, chunk=chunk),
+        model,
+        xs,
+        observe=data.scale if observe is None else observe,
+        at_once=max(alive // chunk, 1),
+        block=max(100 * alive // k, 1),
+        progress="log-likelihood" if progress else None,
+        key=key,
+    )
+
+
+def _draws_alive(dimensions: int) -> int:
+    """Draws decoded together: about 20 MiB of temporaries in the convolutional decoder on a CPU."""
+    budget = 2**15 if jax.default_backend() == "cpu" else 2**21
+    return max(budget // dimensions, 1)
+
+
+def _streamed(model: AbstractVAE, x: Float[Array, " ..."], *, k: int, chunk: int, key: PRNGKeyArray) -> Scalar:
+    posterior = model.posterior(x)
+
+    def body(i, running):
+        start = i * chunk
+        draws = model.propose(x, posterior, draw_keys(key, chunk, start=start.astype(jnp.uint32))).score()
+        wanted = start + jnp.arange(chunk, dtype=jnp.int32) < k
+        log_weight = jnp.where(wanted, draws.log_weight, -jnp.inf)
+        return jnp.logaddexp(running, jax.nn.logsumexp(log_weight))
+
+    x_dtype = jnp.result_type(x)
+    total = lax.fori_loop(0, -(-k // chunk), body, jnp.array(-jnp.inf, x_dtype))
+    return total - math.log(k)
+
+
+def bound(
+    model: AbstractVAE,
+    xs: Array | np.ndarray,
+    *,
+    objective: Callable[[Draws], Scalar],
+    k: int = 1,
+    observe: Callable | None = None,
+    progress: bool = False,
+    key: PRNGKeyArray,
+) -> Float[Array, " n"]:
+    """The value of an objective for each example, in nats.
+
+    **Arguments:** `objective`: one of `zoo.objectives`; the others as in `log_likelihood`.
+
+    **Returns:** one value for each example, `(n,)`. It bounds the log-likelihood if the objective does.
+    """
+    check_evaluation("bound", model, xs, k=k, observe=observe)
+    at_once = max(10 * _draws_alive(math.prod(model.data_shape)) // k, 1)
+    return over_examples(
+        eqx.Partial(_judged, objective=objective, k=k),
+        model,
+        xs,
+        observe=data.scale if observe is None else observe,
+        at_once=at_once,
+        block=4 * at_once,
+        progress="bound" if progress else None,
+        key=key,
+    )
+
+
+def _judged(model, x, *, objective, k, key):
+    return objective(model.draw(x, k=k, key=key))

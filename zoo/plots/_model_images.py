@@ -1,0 +1,64 @@
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..evaluate import decode, encode
+from ..models import AbstractVAE
+from ._tiles import as_images
+
+
+def check_draws_images(call: str, model: AbstractVAE) -> None:
+    """Refuse a model whose data are no images."""
+    shape = model.data_shape
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise ValueError(
+            f"`{call}` draws images of shape (1 or 3, height, width), but this model's data are of shape "
+            f"{shape}; build the model for images, e.g. `MLPVAE((1, 28, 28), ...)`"
+        )
+
+
+def decoded_images(
+    call: str, model: AbstractVAE, zs: np.ndarray
+) -> Float[np.ndarray, " n channels height width"]:
+    """$E[x | z]$ of each latent, ready for the screen."""
+    shape = jax.eval_shape(lambda key: model.prior.sample(key=key), jr.key(0)).shape
+    if zs.shape[1:] != shape:
+        raise ValueError(
+            f"`{call}` got latents of shape {zs.shape[1:]}, but this model's are {shape}; encode with this model, "
+            "and give an image its channel axis: x[None]"
+        )
+    return as_images(call, decode(model, jnp.asarray(zs, jnp.float32)))
+
+
+def as_latents(
+    call: str,
+    model: AbstractVAE,
+    xs: Array | np.ndarray,
+    *,
+    observe: Callable | None,
+    key: PRNGKeyArray | None,
+) -> np.ndarray:
+    """Latents `(n, latent)` as they are; images `(n, channels, height, width)` by their posterior means."""
+    if xs.ndim == 2:
+        return np.asarray(xs)
+    if key is None:
+        raise ValueError(f"`{call}` encodes the images with `observe`, which needs a `key`; pass key=...")
+    return np.asarray(encode(model, xs, observe=observe, key=key))
+
+
+def with_batch_axis(call: str, name: str, x: Any) -> Array | np.ndarray:
+    """One image or latent as a batch of one; a batch as it is."""
+    x = x if isinstance(x, Array) else np.asarray(x)
+    if x.ndim in (1, 3):
+        x = x[None]
+    if x.ndim not in (2, 4) or len(x) == 0:
+        raise ValueError(
+            f"`{call}({name})` takes images (channels, height, width) or latents (latent,), or a batch of "
+            f"them, got shape {x.shape}"
+        )
+    return x

@@ -1,0 +1,155 @@
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import jax.tree_util as jtu
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .. import data
+from ..nn import BatchNorm
+from ..models import AbstractVAE
+
+
+def freeze(
+    model: AbstractVAE,
+    xs: Array | np.ndarray,
+    *,
+    observe: Any = data.scale,
+    examples: int = 2048,
+    batch_size: int = 256,
+    key: PRNGKeyArray,
+) -> AbstractVAE:
+    r"""The model with every `nn.BatchNorm` replaced by the fixed `nn.ChannelAffine` of the population.
+
+    Layer after layer in the order of execution, the input's mean and variance are measured on real examples
+    with all earlier layers already fixed and at the final weights. A frozen model scores one example by
+    itself, whatever the batch; it is what is evaluated, drawn and saved. A model without `BatchNorm` is
+    returned as it is.
+
+    **Arguments:**
+
+    - `xs`: examples, `(n, ...)`, uint8 or float in [0, 1]; usually the training data.
+    - `observe`: what the model sees of them, as in `fit`.
+    - `examples`: at most this many, chosen at random, are measured.
+    - `key`: for that choice, for `observe` and for the draws that feed the decoder.
+
+    **Raises:** `ValueError` if a `BatchNorm` takes no part in scoring an example, for want of statistics.
+
+    Wu & Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.2 (population statistics, "PreciseBN").
+    """
+    leaves, structure = jtu.tree_flatten(model, is_leaf=_is_norm)
+    positions = [i for i, leaf in enumerate(leaves) if _is_norm(leaf)]
+    if not positions:
+        return model
+    if len(xs) == 0:
+        raise ValueError("`freeze(xs=...)` needs at least 1 example, got 0")
+    chosen = np.asarray(jr.permutation(jr.fold_in(key, 0), len(xs)))[:examples]
+    batches = [np.asarray(xs[chosen[i : i + batch_size]]) for i in range(0, len(chosen), batch_size)]
+    for position in _order(leaves, structure, positions, batches[0][0], observe, key):
+        mean, variance = _moments(leaves, structure, position, batches, observe, jr.fold_in(key, 1))
+        leaves[position] = leaves[position].affine(mean, variance)
+    return jtu.tree_unflatten(structure, leaves)
+
+
+def _is_norm(leaf: Any) -> bool:
+    return isinstance(leaf, BatchNorm)
+
+
+def _score(model: AbstractVAE, x: Array, observe: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+    observe_key, draw_key = jr.split(key)
+    return jnp.sum(model.draw(observe(x, key=observe_key), k=1, key=draw_key).log_weight)
+
+
+def _order(leaves, structure, positions, x, observe, key) -> list[int]:
+    """The positions in the order in which scoring an example calls them."""
+    calls: dict[int, None] = {}
+
+    class Named(eqx.Module):
+        position: int
+
+        def __call__(self, x: Array) -> Array:
+            calls[self.position] = None
+            return x
+
+    named = [Named(i) if i in positions else leaf for i, leaf in enumerate(leaves)]
+    jax.eval_shape(lambda x: _score(jtu.tree_unflatten(structure, named), x, observe, key), x)
+    unused = sorted(set(positions) - set(calls))
+    if unused:
+        paths, _ = jtu.tree_flatten_with_path(jtu.tree_unflatten(structure, leaves), is_leaf=_is_norm)
+        names = ", ".join(jtu.keystr(paths[i][0]) for i in unused)
+        raise ValueError(f"`freeze` cannot measure {names}: scoring an example never calls it; remove it")
+    return list(calls)
+
+
+class _Probe(eqx.Module):
+    """Stands in for a layer; hands the moments of its input out as the 'gradient' of `moments`.
+
+    Cotangents of an unmapped argument are summed over every mapped axis, so no axis needs a name and the
+    probe works at any depth of `vmap`.
+    """
+
+    moments: tuple[Array, Array, Array]
+    centre: Float[Array, " channels"]
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
+        return _measured(x, self.moments, self.centre)
+
+
+@jax.custom_vjp
+def _measured(x, moments, centre):
+    return x
+
+
+def _measured_forward(x, moments, centre):
+    return x, (x, centre)
+
+
+def _measured_backward(residuals, cotangent):
+    x, centre = residuals
+    deviation = x - centre[None, None]
+    # Counted on x and not from its shape: only a mapped cotangent is summed over the mapped axes.
+    count = jnp.sum((x == x).astype(x.dtype), axis=(0, 1))
+    moments = (count, jnp.sum(deviation, axis=(0, 1)), jnp.sum(deviation**2, axis=(0, 1)))
+    return jnp.zeros_like(x), moments, jnp.zeros_like(centre)
+
+
+_measured.defvjp(_measured_forward, _measured_backward)
+
+
+@eqx.filter_jit
+def _batch_moments(rest, structure, position, centre, xs, observe, key):
+    """Count, sum and sum of squares of the deviations from `centre` at one layer's input, over a batch."""
+
+    def total(moments):
+        leaves = [*rest[:position], _Probe(moments, centre), *rest[position:]]
+        # Layers behind the probe may do anything to its output: only its input is measured.
+        leaves = [_Pass() if _is_norm(leaf) else leaf for leaf in leaves]
+        model = jtu.tree_unflatten(structure, leaves)
+        keys = jr.split(key, len(xs))
+        return jnp.sum(jax.vmap(lambda x, key: _score(model, x, observe, key))(xs, keys))
+
+    return jax.grad(total)((jnp.zeros_like(centre),) * 3)
+
+
+class _Pass(eqx.Module):
+    def __call__(self, x: Array) -> Array:
+        return x
+
+
+def _moments(leaves, structure, position, batches, observe, key):
+    """Mean and variance at the input of the layer at `position`; sums over batches in float64."""
+    rest = leaves[:position] + leaves[position + 1 :]
+    centre = jnp.zeros_like(leaves[position].gain)
+    measure = lambda i, centre: np.asarray(
+        _batch_moments(rest, structure, position, centre, batches[i], observe, jr.fold_in(key, i)), np.float64
+    )
+    # Deviations from the first batch's mean: squares of large values would cancel.
+    count, total, _ = measure(0, centre)
+    centre = jnp.asarray(total / count, centre.dtype)
+    count, total, squares = sum(measure(i, centre) for i in range(len(batches)))
+    offset = total / count
+    as_leaf = lambda value: jnp.asarray(value, centre.dtype)
+    return as_leaf(centre + offset), as_leaf(squares / count - offset**2)

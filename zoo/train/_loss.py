@@ -1,0 +1,55 @@
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._custom_types import Scalar
+from .._draws import Draws
+from ..estimators import reparameterised
+from ..models import AbstractVAE
+from ..models._vae import draw_keys
+
+
+def loss(
+    model: AbstractVAE,
+    xs: Float[Array, " batch ..."],
+    *,
+    objective: Callable[[Draws], Scalar],
+    k: int = 1,
+    estimator: Callable = reparameterised,
+    penalties: Sequence[Callable] = (),
+    key: PRNGKeyArray,
+) -> Scalar:
+    r"""Minus the mean objective of a batch, plus penalties: what training minimises, in nats.
+
+    $$-\frac1n \sum_{j=1}^n \text{objective}(\text{draws}_j) + \sum_p \text{penalty}_p(\text{draws})$$
+
+    **Arguments:**
+
+    - `model`: any of the zoo's models.
+    - `xs`: what the model sees, `(batch, ...)` floats.
+    - `objective`: one of `zoo.objectives`, `Draws -> scalar` for one example, to be maximised.
+    - `k`: latents drawn for each example.
+    - `estimator`: one of `zoo.estimators`; how the draws are differentiated.
+    - `penalties`: functions `(Draws of the batch, *, key) -> scalar`, as in `zoo.penalties`.
+    - `key`: for the draws and the penalties.
+    """
+    return loss_and_draws(
+        model, xs, objective=objective, k=k, estimator=estimator, penalties=penalties, key=key
+    )[0]
+
+
+def loss_and_draws(model, xs, *, objective, k, estimator, penalties, key) -> tuple[Scalar, Draws]:
+    """`loss`, with the batch of draws that it judged."""
+    draw_key, penalty_key = jr.split(key)
+
+    def judged(x, key):
+        return estimator(objective, model.propose(x, model.posterior(x), draw_keys(key, k)))
+
+    values, draws = jax.vmap(judged, axis_name="batch")(xs, jr.split(draw_key, len(xs)))
+    value = -jnp.mean(values)
+    for i, penalty in enumerate(penalties):
+        value = value + penalty(draws, key=jr.fold_in(penalty_key, i))
+    return value, draws

@@ -1,0 +1,84 @@
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from .._custom_types import Scalar
+from ..estimators import reparameterised
+from ..models import AbstractVAE
+from ..objectives import at_step
+from ._loss import loss_and_draws
+
+
+class TrainState(eqx.Module):
+    """Everything that training carries from one step to the next, as one PyTree.
+
+    All randomness of step t is `fold_in(key, t)`, so a saved state continues as if never stopped.
+    """
+
+    model: AbstractVAE
+    opt_state: PyTree
+    key: PRNGKeyArray
+    step: Int[Array, ""]
+
+    def __init__(self, model: AbstractVAE, optimiser: optax.GradientTransformation, *, key: PRNGKeyArray):
+        self.model = model
+        self.opt_state = optimiser.init(eqx.filter(model, eqx.is_inexact_array))
+        self.key = key
+        self.step = jnp.zeros((), jnp.int32)
+
+
+@eqx.filter_jit
+def step(
+    state: TrainState,
+    xs: Float[Array, " batch ..."],
+    *,
+    objective: Any,
+    optimiser: optax.GradientTransformation,
+    k: int = 1,
+    estimator: Any = reparameterised,
+    penalties: tuple = (),
+) -> tuple[TrainState, dict[str, Scalar]]:
+    """One step of the optimiser on one batch.
+
+    **Arguments:** `state`: a `TrainState`; `xs`: what the model sees, `(batch, ...)` floats; `optimiser`: the
+    one that made the state; the others as in `loss`.
+
+    **Returns:** the next state, and the batch's means in nats: `loss`; `elbo`, the mean log-weight; its parts
+    `log_likelihood` and `rate` (log q(z|x) - log p(z)); and `gradient_norm`.
+    """
+    return advance(
+        state, xs, objective=objective, optimiser=optimiser, k=k, estimator=estimator, penalties=penalties
+    )
+
+
+def advance(state: TrainState, xs, *, objective, optimiser, k, estimator, penalties):
+    """`step` without its own jit, for use inside a larger program."""
+    objective = at_step(objective, state.step)
+    _, draw_key = step_keys(state)
+    (value, draws), gradient = eqx.filter_value_and_grad(loss_and_draws, has_aux=True)(
+        state.model, xs, objective=objective, k=k, estimator=estimator, penalties=penalties, key=draw_key
+    )
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+        updates, opt_state = optimiser.update(
+            gradient, state.opt_state, eqx.filter(state.model, eqx.is_inexact_array)
+        )
+    metrics = {
+        "loss": value,
+        "elbo": jnp.mean(draws.log_weight),
+        "log_likelihood": jnp.mean(draws.log_likelihood),
+        "rate": jnp.mean(draws.log_posterior - draws.log_prior),
+        "gradient_norm": optax.tree.norm(gradient),
+    }
+    after = (eqx.apply_updates(state.model, updates), opt_state, state.step + 1)
+    return eqx.tree_at(lambda s: (s.model, s.opt_state, s.step), state, after), metrics
+
+
+def step_keys(state: TrainState) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """The keys of this step: for what the model sees of the data, and for its draws."""
+    observe_key, draw_key = jr.split(jr.fold_in(state.key, state.step))
+    return observe_key, draw_key
