@@ -1,0 +1,39 @@
+import dataclasses
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+from jaxtyping import PyTree
+
+from .._custom_types import Scalar
+from .._draws import Draws, Proposal
+
+
+Objective = Callable[[Draws], Scalar]
+
+
+def hold(tree: PyTree) -> PyTree:
+    """The same values, through which no gradient flows."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree
+    )
+
+
+def held_latents(proposal: Proposal) -> Proposal:
+    """The same proposal with the latents as constants; its densities keep their parameters."""
+    return eqx.tree_at(lambda p: p.z, proposal, hold(proposal.z))
+
+
+def judge(objective: Objective, draws: Draws, proposal: Proposal) -> Scalar:
+    """The objective's value, `draws.fixed()` being within its reach."""
+    return objective(dataclasses.replace(draws, rescore=lambda: held_latents(proposal).score()))
+
+
+def check_reparameterised(call: str, proposal: Proposal) -> None:
+    """Refuse a posterior whose samples are no differentiable function of its parameters."""
+    if not getattr(proposal.posterior, "reparameterised", True):
+        raise ValueError(
+            f"`{call}` differentiates through z, but samples of `{type(proposal.posterior).__name__}` are "
+            "not reparameterised; pass `estimator=estimators.detached` with `objectives.wake_theta` and "
+            "`objectives.wake_phi`, or use a posterior that can be reparameterised"
+        )

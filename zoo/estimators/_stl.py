@@ -1,0 +1,27 @@
+import dataclasses
+
+from .._custom_types import Scalar
+from .._draws import Draws, Proposal, over_draws
+from ._judge import Objective, check_reparameterised, hold, judge
+
+
+def stl(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
+    r"""Sticking the landing: the posterior's parameters are held fixed inside its own density.
+
+    The gradient reaches $\log q_\phi(z_i \mid x)$ through z alone. What is left out has mean zero for
+    `zoo.objectives.elbo`, and near the true posterior its variance is most of the gradient's. For
+    objectives that weigh the draws, such as `zoo.objectives.iwae` with k > 1, the mean is not zero and
+    the posterior's gradient is biased: use `zoo.estimators.dreg`.
+
+    Arguments, result and errors are those of `zoo.estimators.reparameterised`.
+
+    ??? cite "Reference"
+
+        Roeder, Wu and Duvenaud, 2017, [Sticking the landing](https://arxiv.org/abs/1703.09194),
+        algorithm 2.
+    """
+    check_reparameterised("estimators.stl", proposal)
+    draws = dataclasses.replace(
+        proposal.score(), log_posterior=over_draws(hold(proposal.posterior).log_prob)(proposal.z)
+    )
+    return judge(objective, draws, proposal), draws
