@@ -1,0 +1,15 @@
+from ._cb_entropy import cb_entropy as cb_entropy
+from ._cb_icdf import cb_icdf as cb_icdf
+from ._continuous_bernoulli import (
+    cb_log_normalizer as cb_log_normalizer,
+    cb_log_prob as cb_log_prob,
+    cb_mean as cb_mean,
+    cb_variance as cb_variance,
+)
+from ._erfcx import erfcx as erfcx
+from ._gamma import stirling_remainder as stirling_remainder
+from ._logistic import (
+    bernoulli_log_prob as bernoulli_log_prob,
+    sigmoid as sigmoid,
+    softplus as softplus,
+)

@@ -1,0 +1,61 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._custom_types import Scalar
+from ._likelihood import Likelihood
+from ._split import groups, split
+
+
+def categorical_log_prob(params: Float[Array, " ..."], x: Array, *, classes: int) -> Scalar:
+    *logits, x = split(params, x, classes, "categorical")
+    log_probs = jax.nn.log_softmax(jnp.stack(logits), axis=0)
+    labels = jnp.arange(classes, dtype=x.dtype).reshape(classes, *(1 for _ in x.shape))
+    hit = labels == x[None]
+    each = jnp.sum(jnp.where(hit, log_probs, 0.0), axis=0)
+    return jnp.sum(jnp.where(jnp.any(hit, axis=0), each, -jnp.inf))
+
+
+def categorical_mean(params: Float[Array, " ..."], *, classes: int) -> Float[Array, " ..."]:
+    probs = jax.nn.softmax(jnp.stack(groups(params, classes, "categorical")), axis=0)
+    return jnp.tensordot(jnp.arange(classes, dtype=probs.dtype), probs, axes=1)
+
+
+def categorical_sample(
+    params: Float[Array, " ..."], *, key: PRNGKeyArray, classes: int
+) -> Float[Array, " ..."]:
+    logits = jnp.stack(groups(params, classes, "categorical"))
+    return jr.categorical(key, logits, axis=0).astype(params.dtype)
+
+
+def categorical(classes: int) -> Likelihood:
+    r"""One of `classes` labels in every dimension, one logit for each label.
+
+    $$\log p(x \mid \eta) = \eta_x - \log \sum_c e^{\eta_c}$$
+
+    A probability (counting measure) of labels 0, 1, ..., classes - 1, given as whole floats; -inf for any
+    other x. The channels are the labels' logits, in order. `mean` is that of the label as a number, which
+    says something only where labels are ordered, as grey levels are.
+
+    **Arguments:**
+
+    - `classes`: how many labels, at least 2.
+
+    **Raises:**
+
+    `ValueError` if there are fewer than two.
+    """
+    if classes < 2:
+        raise ValueError(
+            f"`categorical(classes={classes})`: at least two labels are needed; pass classes >= 2"
+        )
+    return Likelihood(
+        eqx.Partial(categorical_log_prob, classes=classes),
+        eqx.Partial(categorical_mean, classes=classes),
+        eqx.Partial(categorical_sample, classes=classes),
+        channels=classes,
+        measure="counting",
+        support=(0.0, float(classes - 1)),
+    )

@@ -1,0 +1,52 @@
+import math
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .. import special
+from .._custom_types import Scalar
+from ._likelihood import Likelihood
+from ._split import split
+
+
+# Rates are bent to stay below exp(20), 5e8, which leaves samples within 32 bits.
+LOG_RATE_MAX = 20.0
+
+
+def poisson_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    raw, x = split(params, x, 1, "poisson")
+    outside = (x < 0) | (x != jnp.floor(x))
+    positive = jnp.where(outside, 1.0, jnp.maximum(x, 1.0))
+    log_rate = log_mean(raw)
+    # x (t - 1 + exp(-t)) is the distance of the rate from x, and Stirling's formula the rest
+    t = jnp.log(positive) - log_rate
+    log_ratio = jnp.minimum(-t, LOG_RATE_MAX)
+    distance = positive * (t + jnp.expm1(log_ratio))
+    each = -distance - 0.5 * jnp.log(2 * math.pi * positive) - special.stirling_remainder(positive)
+    each = jnp.where(x < 1, -jnp.exp(log_rate), each)
+    return jnp.sum(jnp.where(outside, -jnp.inf, each))
+
+
+def log_mean(raw: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
+    """`raw`, bent to stay below the largest log-rate."""
+    return LOG_RATE_MAX - special.softplus(LOG_RATE_MAX - raw)
+
+
+def poisson_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
+    return jnp.exp(log_mean(params))
+
+
+def poisson_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[Array, " ..."]:
+    return jr.poisson(key, poisson_mean(params), params.shape).astype(params.dtype)
+
+
+poisson = Likelihood(
+    poisson_log_prob, poisson_mean, poisson_sample, channels=1, measure="counting", support=(0.0, math.inf)
+)
+r"""Poisson counts, one log-rate each: $\log p(x \mid \eta) = x \eta - e^\eta - \log x!$.
+
+A probability (counting measure) of whole numbers x >= 0, given as floats; -inf for any other x. The
+log-rate is $20 - \mathrm{softplus}(20 - r)$ of the parameter r: as good as r below 10, and never above 20,
+a rate of 5e8.
+"""
