@@ -54,7 +54,9 @@ def test_chunks_change_nothing_but_rounding(chunk_size):
 def test_an_example_scores_the_same_alone_and_in_company():
     model = linear_gaussian()
     together = zoo.log_likelihood(model, XS, k=10, key=jr.key(4))
-    np.testing.assert_allclose(zoo.log_likelihood(model, XS[:1], k=10, key=jr.key(4)), together[:1], atol=1e-5)
+    np.testing.assert_allclose(
+        zoo.log_likelihood(model, XS[:1], k=10, key=jr.key(4)), together[:1], atol=1e-5
+    )
 
 
 def test_memory_does_not_grow_with_k():

@@ -115,7 +115,9 @@ def test_the_closed_form_kl_is_the_mean_of_the_draws():
     prior = priors.StandardNormal(2)
     zs = jax.vmap(lambda key: posterior.sample(key=key))(jr.split(jr.key(0), 200_000))
     log_ratio = jax.vmap(posterior.log_prob)(zs) - jax.vmap(prior.log_prob)(zs)
-    np.testing.assert_allclose(posterior.kl(prior), jnp.mean(log_ratio), atol=4 * float(jnp.std(log_ratio)) / 447)
+    np.testing.assert_allclose(
+        posterior.kl(prior), jnp.mean(log_ratio), atol=4 * float(jnp.std(log_ratio)) / 447
+    )
 
 
 def test_densities_over_z_integrate_to_one():

@@ -223,7 +223,8 @@ def test_factor_vae_finds_a_known_total_correlation():
     @eqx.filter_jit
     def play(discriminator, opt_state, key):
         a, b = jr.split(key)
-        return discriminator_step(discriminator, opt_state, draws(a), optimiser=optimiser, key=b)
+        with jax.numpy_dtype_promotion("standard"):  # optax's Adam raises a float to an integer's power
+            return discriminator_step(discriminator, opt_state, draws(a), optimiser=optimiser, key=b)
 
     losses = []
     for key in jr.split(jr.key(10), 600):

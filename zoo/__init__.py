@@ -31,15 +31,15 @@ if TYPE_CHECKING:
         reconstruct as reconstruct,
         sample as sample,
     )
-    from .models import ConvVAE as ConvVAE, MLPVAE as MLPVAE
+    from .models import MLPVAE as MLPVAE, ConvVAE as ConvVAE
     from .train import (
+        TrainState as TrainState,
         fit as fit,
         freeze as freeze,
         load as load,
         loss as loss,
         save as save,
         step as step,
-        TrainState as TrainState,
     )
 
 # Names are fetched when first asked for: `zoo --help` must not wait for jax to be imported.

@@ -1,7 +1,6 @@
 """The command line: every command is a few calls of the library."""
 
 import sys
-from typing import Annotated
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -10,15 +9,13 @@ def main(arguments: list[str] | None = None) -> None:
 
     from . import _arguments as commands
 
-    subcommand = lambda kind: Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())]
     kinds = (commands.Train, commands.Evaluate, commands.Sample, commands.Plot, commands.List)
-    chosen = tyro.cli(
-        tyro.conf.OmitSubcommandPrefixes[subcommand(kinds[0]) | subcommand(kinds[1]) | subcommand(kinds[2])
-                                         | subcommand(kinds[3]) | subcommand(kinds[4])],
+    chosen = tyro.extras.subcommand_cli_from_dict(
+        {kind.__name__.lower(): kind for kind in kinds},
         prog="zoo",
         description="Variational autoencoders: train one, measure it, look at it.",
         args=arguments,
-    )  # fmt: skip
+    )
     try:
         _dispatch(chosen, commands)
     except (ValueError, OSError, FloatingPointError) as error:

@@ -41,7 +41,9 @@ def resolve(settings: Train) -> Train:
         objective=default(settings.objective, "elbo" if settings.beta is None else "beta-elbo"),
         latent_size=default(settings.latent_size, 8 if image else 2),
         epochs=default(settings.epochs, names.EPOCHS.get(settings.data, 100)),
-        observe=default(settings.observe, names.OBSERVE_OF.get(likelihood, "dequantise") if image else "scale"),
+        observe=default(
+            settings.observe, names.OBSERVE_OF.get(likelihood, "dequantise") if image else "scale"
+        ),
     )
     for option in names.KINDS:
         if getattr(settings, option) is not None:
@@ -50,7 +52,9 @@ def resolve(settings: Train) -> Train:
     if not image and settings.model == "conv":
         raise ValueError(f"`--model conv --data {settings.data}`: points are no images; pass --model mlp")
     if not image and settings.observe != "scale":
-        raise ValueError(f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out")
+        raise ValueError(
+            f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out"
+        )
     if settings.model != "conv" and settings.norm != "none":
         raise ValueError(f"`--norm {settings.norm} --model {settings.model}`: only the conv model has it")
     for option in ("k", "evaluation_k", "epochs", "batch_size", "latent_size"):
@@ -66,7 +70,7 @@ def dataset(settings: Train) -> Dataset:
 
     import zoo
 
-    source = names.look_up("data", settings.data, names.DATA)
+    source = names.look_up("data", settings, names.DATA)
     if settings.data in names.POINTS:
         train_key, test_key = jr.split(jr.fold_in(jr.key(settings.seed), 2))
         train, test = source(20_000, key=train_key), source(2_000, key=test_key)
@@ -79,8 +83,8 @@ def dataset(settings: Train) -> Dataset:
 def model(settings: Train, data_shape: tuple[int, ...]) -> Any:
     import jax.random as jr
 
-    likelihood = names.look_up("likelihood", settings.likelihood, names.LIKELIHOODS)
-    kind = names.look_up("model", settings.model, names.MODELS)
+    likelihood = names.look_up("likelihood", settings, names.LIKELIHOODS)
+    kind = names.look_up("model", settings, names.MODELS)
     options = {"norm": settings.norm} if settings.model == "conv" else {}
     key = jr.fold_in(jr.key(settings.seed), 0)
     return kind(data_shape, settings.latent_size, likelihood=likelihood, **options, key=key)
@@ -93,13 +97,15 @@ def objective(settings: Train) -> Callable:
     """
     import zoo
 
-    function = names.look_up("objective", settings.objective, names.OBJECTIVES)
+    function = names.look_up("objective", settings, names.OBJECTIVES)
     takes = [name for name in inspect.signature(function).parameters if name in names.OBJECTIVE_OPTIONS]
     options = {name: getattr(settings, name) for name in names.OBJECTIVE_OPTIONS}
     given = {name: value for name, value in options.items() if value is not None}
     named = f"`--objective {settings.objective}`"
     for name in sorted(set(given) - set(takes)):
-        raise ValueError(f"{named} has no {name}; leave out `--{name} {given[name]}`, or choose another objective")
+        raise ValueError(
+            f"{named} has no {name}; leave out `--{name} {given[name]}`, or choose another objective"
+        )
     for name in sorted(set(takes) - set(given)):
         raise ValueError(f"{named} needs its {name}; pass `--{name}`")
     if settings.warmup < 0:
@@ -117,11 +123,15 @@ def objective(settings: Train) -> Callable:
 def penalties(settings: Train, examples: int) -> tuple[Callable, ...]:
     if settings.penalty is None:
         return ()
-    penalty = names.look_up("penalty", settings.penalty, names.PENALTIES)
+    penalty = names.look_up("penalty", settings, names.PENALTIES)
     if "dataset_size" in inspect.signature(penalty).parameters:
         penalty = partial(penalty, dataset_size=examples)
     return (lambda draws, *, key: settings.penalty_weight * penalty(draws, key=key),)
 
 
 def observe(settings: Train) -> Callable:
-    return names.look_up("observe", settings.observe, names.OBSERVE)
+    return names.look_up("observe", settings, names.OBSERVE)
+
+
+def estimator(settings: Train) -> Callable:
+    return names.look_up("estimator", settings, names.ESTIMATORS)

@@ -34,12 +34,11 @@ def measure(settings: Train, model: Any, dataset: build.Dataset, arguments: Eval
         model, dataset.test, k=arguments.k, observe=observe, progress=not arguments.json, key=key
     )
     rows = {"elbo": elbo, f"log_likelihood (k={arguments.k})": log_likelihood}
-    if dataset.is_images:
-        dimensions = math.prod(model.data_shape)
-        # A density of (255 x + u) / 256 bounds the probability of the 256 levels; of bits there are no levels.
-        levels = 8.0 if settings.observe == "dequantise" else 0.0
-        if settings.observe != "scale":
-            rows["bits per dimension"] = levels - log_likelihood / (dimensions * math.log(2))
+    # A density of pixels that were not dequantised has no bits.
+    if dataset.is_images and (settings.observe == "dequantise") == (model.likelihood.measure == "lebesgue"):
+        rows["bits per dimension"] = zoo.likelihoods.bits_per_dimension(
+            log_likelihood, math.prod(model.data_shape), measure=model.likelihood.measure
+        )
     if dataset.log_density is not None:
         truth = jax.vmap(dataset.log_density)(dataset.test)
         rows["KL(true || model)"] = truth - log_likelihood

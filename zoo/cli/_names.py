@@ -5,68 +5,107 @@ Nothing here imports jax until a name is looked up: `import zoo` is lazy, and th
 
 import difflib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import zoo
 
 
-Table = dict[str, Callable[[], Any]]
+class Entry(NamedTuple):
+    """What a name stands for, and a line about it with its paper."""
 
-MODELS: Table = {"conv": lambda: zoo.models.ConvVAE, "mlp": lambda: zoo.models.MLPVAE}
+    get: Callable[[], Any]
+    about: str
+
+
+Table = dict[str, Entry]
+
+MODELS: Table = {
+    "conv": Entry(lambda: zoo.ConvVAE, "convolutional VAE of images; Kingma & Welling 2014"),
+    "mlp": Entry(
+        lambda: zoo.MLPVAE, "fully connected VAE of vectors or flattened images; Kingma & Welling 2014"
+    ),
+}
 LIKELIHOODS: Table = {
-    "bernoulli": lambda: zoo.likelihoods.bernoulli,
-    "continuous-bernoulli": lambda: zoo.likelihoods.continuous_bernoulli,
-    "gaussian": lambda: zoo.likelihoods.gaussian(),
-    "gaussian-learned": lambda: zoo.likelihoods.gaussian_learned,
-    "gaussian-shared": lambda: zoo.likelihoods.gaussian_shared(),
-    "laplace": lambda: zoo.likelihoods.laplace(),
-    "student-t": lambda: zoo.likelihoods.student_t,
-    "logistic": lambda: zoo.likelihoods.logistic,
-    "beta": lambda: zoo.likelihoods.beta,
-    "truncated-normal": lambda: zoo.likelihoods.truncated_normal,
-    "discretized-logistic-mixture": lambda: zoo.likelihoods.discretized_logistic_mixture(),
+    "bernoulli": Entry(lambda: zoo.likelihoods.bernoulli, "black or white pixels"),
+    "continuous-bernoulli": Entry(
+        lambda: zoo.likelihoods.continuous_bernoulli, "grey pixels in [0, 1]; Loaiza-Ganem & Cunningham 2019"
+    ),
+    "gaussian": Entry(lambda: zoo.likelihoods.gaussian(), "normal, fixed scale 0.1"),
+    "gaussian-learned": Entry(
+        lambda: zoo.likelihoods.gaussian_learned, "normal, mean and scale of each dimension decoded"
+    ),
+    "gaussian-shared": Entry(
+        lambda: zoo.likelihoods.gaussian_shared(), "normal, one learned scale (sigma-VAE); Rybkin et al. 2021"
+    ),
+    "laplace": Entry(lambda: zoo.likelihoods.laplace(), "double exponential, fixed scale 0.1"),
+    "student-t": Entry(
+        lambda: zoo.likelihoods.student_t, "heavy tails; location, scale, degrees of freedom decoded"
+    ),
+    "logistic": Entry(lambda: zoo.likelihoods.logistic, "logistic, location and scale decoded"),
+    "beta": Entry(lambda: zoo.likelihoods.beta, "beta density of pixels in (0, 1)"),
+    "truncated-normal": Entry(lambda: zoo.likelihoods.truncated_normal, "normal restricted to [0, 1]"),
+    "discretized-logistic-mixture": Entry(
+        lambda: zoo.likelihoods.discretized_logistic_mixture(),
+        "8-bit pixels; Salimans et al. 2017 (PixelCNN++)",
+    ),
 }
 OBJECTIVES: Table = {
-    "elbo": lambda: zoo.objectives.elbo,
-    "elbo-kl": lambda: zoo.objectives.elbo_kl,
-    "beta-elbo": lambda: zoo.objectives.beta_elbo,
-    "capacity-elbo": lambda: zoo.objectives.capacity_elbo,
-    "free-bits": lambda: zoo.objectives.free_bits,
-    "iwae": lambda: zoo.objectives.iwae,
-    "miwae": lambda: zoo.objectives.miwae,
-    "ciwae": lambda: zoo.objectives.ciwae,
-    "piwae": lambda: zoo.objectives.piwae,
-    "renyi": lambda: zoo.objectives.renyi,
-    "power": lambda: zoo.objectives.power,
-    "jackknife": lambda: zoo.objectives.jackknife,
+    "elbo": Entry(lambda: zoo.objectives.elbo, "evidence lower bound, Monte Carlo; Kingma & Welling 2014"),
+    "elbo-kl": Entry(
+        lambda: zoo.objectives.elbo_kl, "the same, divergence in closed form; Kingma & Welling 2014"
+    ),
+    "beta-elbo": Entry(lambda: zoo.objectives.beta_elbo, "--beta times the divergence; Higgins et al. 2017"),
+    "capacity-elbo": Entry(
+        lambda: zoo.objectives.capacity_elbo, "--gamma |divergence - --capacity|; Burgess et al. 2018"
+    ),
+    "free-bits": Entry(lambda: zoo.objectives.free_bits, "the first --nats are free; Kingma et al. 2016"),
+    "iwae": Entry(lambda: zoo.objectives.iwae, "importance-weighted bound; Burda et al. 2016"),
+    "miwae": Entry(
+        lambda: zoo.objectives.miwae, "mean of --m importance-weighted bounds; Rainforth et al. 2018"
+    ),
+    "ciwae": Entry(lambda: zoo.objectives.ciwae, "--beta ELBO + (1 - --beta) IWAE; Rainforth et al. 2018"),
+    "piwae": Entry(lambda: zoo.objectives.piwae, "IWAE for the model, MIWAE for q; Rainforth et al. 2018"),
+    "renyi": Entry(lambda: zoo.objectives.renyi, "Renyi bound of order --alpha; Li & Turner 2016"),
+    "power": Entry(lambda: zoo.objectives.power, "power mean of the weights, --exponent; Li & Turner 2016"),
+    "jackknife": Entry(
+        lambda: zoo.objectives.jackknife, "bias of IWAE removed to --order 1 or 2; Nowozin 2018"
+    ),
 }
 ESTIMATORS: Table = {
-    "reparameterised": lambda: zoo.estimators.reparameterised,
-    "stl": lambda: zoo.estimators.stl,
-    "dreg": lambda: zoo.estimators.dreg,
+    "reparameterised": Entry(lambda: zoo.estimators.reparameterised, "as written; Kingma & Welling 2014"),
+    "stl": Entry(lambda: zoo.estimators.stl, "sticking the landing; Roeder et al. 2017"),
+    "dreg": Entry(lambda: zoo.estimators.dreg, "doubly reparameterised; Tucker et al. 2018"),
 }
 PENALTIES: Table = {
-    "total-correlation": lambda: zoo.penalties.total_correlation,
-    "dip-i": lambda: zoo.penalties.dip_i,
-    "dip-ii": lambda: zoo.penalties.dip_ii,
-    "mmd": lambda: zoo.penalties.mmd,
-    "sliced-wasserstein": lambda: zoo.penalties.sliced_wasserstein,
+    "total-correlation": Entry(lambda: zoo.penalties.total_correlation, "beta-TC-VAE; Chen et al. 2018"),
+    "dip-i": Entry(lambda: zoo.penalties.dip_i, "covariance of the posterior means; Kumar et al. 2018"),
+    "dip-ii": Entry(
+        lambda: zoo.penalties.dip_ii, "covariance of the aggregated posterior; Kumar et al. 2018"
+    ),
+    "mmd": Entry(lambda: zoo.penalties.mmd, "InfoVAE, WAE-MMD; Zhao et al. 2017, Tolstikhin et al. 2018"),
+    "sliced-wasserstein": Entry(lambda: zoo.penalties.sliced_wasserstein, "SWAE; Kolouri et al. 2018"),
 }
 OBSERVE: Table = {
-    "scale": lambda: zoo.data.scale,
-    "dequantise": lambda: zoo.data.dequantise,
-    "binarise": lambda: zoo.data.binarise,
+    "scale": Entry(lambda: zoo.data.scale, "x / 255"),
+    "dequantise": Entry(
+        lambda: zoo.data.dequantise, "(x + u) / 256, fresh u at each visit; Theis et al. 2016"
+    ),
+    "binarise": Entry(
+        lambda: zoo.data.binarise, "coin flips of bias x / 255 at each visit; Burda et al. 2016"
+    ),
 }
 IMAGES: Table = {
-    "fashion-mnist-mini": lambda: zoo.data.fashion_mnist_mini,
-    "fashion-mnist": lambda: zoo.data.fashion_mnist,
+    "fashion-mnist-mini": Entry(
+        lambda: zoo.data.fashion_mnist_mini, "6,000 + 1,000 clothes, in the package; Xiao et al. 2017"
+    ),
+    "fashion-mnist": Entry(lambda: zoo.data.fashion_mnist, "60,000 + 10,000 clothes; Xiao et al. 2017"),
 }
 POINTS: Table = {
-    "eight-gaussians": lambda: zoo.data.eight_gaussians,
-    "two-moons": lambda: zoo.data.two_moons,
-    "two-spirals": lambda: zoo.data.two_spirals,
-    "checkerboard": lambda: zoo.data.checkerboard,
-    "pinwheel": lambda: zoo.data.pinwheel,
+    "eight-gaussians": Entry(lambda: zoo.data.eight_gaussians, "eight normals on a circle"),
+    "two-moons": Entry(lambda: zoo.data.two_moons, "two half circles"),
+    "two-spirals": Entry(lambda: zoo.data.two_spirals, "two arms of a spiral"),
+    "checkerboard": Entry(lambda: zoo.data.checkerboard, "uniform on eight squares"),
+    "pinwheel": Entry(lambda: zoo.data.pinwheel, "five twisted normals"),
 }
 DATA: Table = IMAGES | POINTS
 NORMS: tuple[str, ...] = ("none", "group", "batch")
@@ -96,8 +135,8 @@ def check(option: str, name: str, table: Iterable[str]) -> None:
     raise ValueError(f"`--{option} {name}`: no such {option}; {hint}Known: {', '.join(table)}")
 
 
-def look_up(option: str, name: str, table: Table) -> Any:
+def look_up(option: str, settings: Any, table: Table) -> Any:
+    """What the option's name stands for."""
+    name = getattr(settings, option)
     check(option, name, table)
-    return table[name]()
-
-
+    return table[name].get()

@@ -27,7 +27,9 @@ def draw_figures(
     figures = {"loss_curve": zoo.plots.loss_curve(runs.read_metrics(run))}
     if dataset.is_images:
         codes = zoo.encode(model, dataset.test, observe=observe, key=key)
-        figures["reconstructions"] = zoo.plots.reconstructions(model, dataset.test[:20], observe=observe, key=key)
+        figures["reconstructions"] = zoo.plots.reconstructions(
+            model, dataset.test[:20], observe=observe, key=key
+        )
         figures["samples"] = zoo.plots.samples(model, 64, key=key)
         figures["latent_space"] = zoo.plots.latent_scatter(codes, dataset.test_labels, names=dataset.classes)
         figures["manifold"] = zoo.plots.manifold(model, codes)

@@ -73,9 +73,7 @@ def decode(model: AbstractVAE, zs: Float[Array, " n latent"]) -> Float[Array, " 
     return jax.vmap(lambda z: model.likelihood.mean(model.decode(z)))(zs)
 
 
-def sample(
-    model: AbstractVAE, n: int, *, noise: bool = False, key: PRNGKeyArray
-) -> Float[Array, " n ..."]:
+def sample(model: AbstractVAE, n: int, *, noise: bool = False, key: PRNGKeyArray) -> Float[Array, " n ..."]:
     r"""Examples from the model: $z \sim p(z)$, then the likelihood.
 
     **Arguments:**

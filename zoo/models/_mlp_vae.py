@@ -54,7 +54,7 @@ class MLPVAE(AbstractVAE):
             raise ValueError(f"`MLPVAE(data_shape={data_shape})`: every side must be at least 1")
         check_latent_size("MLPVAE", latent_size)
         encoder_key, decoder_key = jr.split(key)
-        hidden = dict(width_size=width_size, depth=depth, activation=activation)
+        hidden: dict[str, Any] = dict(width_size=width_size, depth=depth, activation=activation)
         self.encoder = MLP(data_shape, (posterior.num_params(latent_size),), **hidden, key=encoder_key)
         self.decoder = MLP((latent_size,), parameter_shape(likelihood, data_shape), **hidden, key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior

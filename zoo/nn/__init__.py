@@ -1,13 +1,13 @@
 from ._conv import conv as conv, upsample_conv as upsample_conv
 from ._layers import (
     Conv as Conv,
+    Linear as Linear,
+    Sequential as Sequential,
+    UpsampleConv as UpsampleConv,
     gelu_sigmoid as gelu_sigmoid,
     lecun_normal as lecun_normal,
-    Linear as Linear,
     max_pool as max_pool,
-    Sequential as Sequential,
     upsample as upsample,
-    UpsampleConv as UpsampleConv,
 )
-from ._networks import ConvDecoder as ConvDecoder, ConvEncoder as ConvEncoder, MLP as MLP
+from ._networks import MLP as MLP, ConvDecoder as ConvDecoder, ConvEncoder as ConvEncoder
 from ._norm import BatchNorm as BatchNorm, ChannelAffine as ChannelAffine, GroupNorm as GroupNorm

@@ -1,4 +1,3 @@
-import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 

@@ -81,7 +81,7 @@ class ConvDecoder(eqx.Module):
     head_shape: tuple[int, int, int]
 
     def __init__(
-        self, latent_size: int, image_shape: tuple[int, int, int], *, norm: str = "none", key: PRNGKeyArray
+        self, latent_size: int, image_shape: tuple[int, ...], *, norm: str = "none", key: PRNGKeyArray
     ):
         channels, height, width = image_shape
         key1, key2, key3, key4 = jr.split(key, 4)

@@ -59,7 +59,7 @@ def draw_images(
     side = np.clip(3.2 / columns, 0.55, 9.0 / max(rows, columns))
     width = float(side * columns)
     height = width * tiles.shape[0] / tiles.shape[1]
-    figure, ax = canvas(ax, width=left + max(width, 3.0) + 0.1, height=bottom + height + 0.35)
+    figure, ax = canvas(ax, width=left + max(width, 0.075 * len(title)) + 0.1, height=bottom + height + 0.35)
     ax.imshow(tiles, cmap="gray", vmin=0.0, vmax=1.0)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

@@ -29,7 +29,7 @@ def decoded_images(
     shape = jax.eval_shape(lambda key: model.prior.sample(key=key), jr.key(0)).shape
     if zs.shape[1:] != shape:
         raise ValueError(
-            f"`{call}` got latents of shape {zs.shape[1:]}, but this model's are {shape}; encode with this model, "
+            f"`{call}` got latents of shape {zs.shape[1:]}, but this model's are {shape}; encode with it, "
             "and give an image its channel axis: x[None]"
         )
     return as_images(call, decode(model, jnp.asarray(zs, jnp.float32)))

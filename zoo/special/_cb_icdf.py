@@ -104,21 +104,15 @@ def _by_logits(u: Array, v: Array, logits: Array) -> Array:
     # (s(1) - x)/eta, in the folded variables, where s(1) and x are not both near one
     _, u, v, eta = _fold(u, v, jnp.where(small, _SWITCH, logits))
     x = _icdf(u, v, eta)
-    rising = _tilted(u, v, jnp.abs(eta)) - x
+    rising = _rising(u, v, jnp.abs(eta)) - x
     # u is taken out of the difference, since u exp(eta) might underflow
     falling = u * (_tilt(u, v, -jnp.abs(eta)) - x / jnp.maximum(u, jnp.finfo(dtype).tiny))
     return jnp.where(small, near, jnp.where(eta > 0, rising, falling) / eta)
 
 
-def _tilted(u: Array, v: Array, eta: Array) -> Array:
-    """s(1) = u exp(eta)/(v + u exp(eta)), whose derivative in eta is s(1) (1 - s(1))."""
-    rising = eta > 0
-    return jnp.where(rising, _rising(u, v, jnp.abs(eta)), u * _tilt(u, v, -jnp.abs(eta)))
-
-
 @jax.custom_jvp
 def _rising(u: Array, v: Array, eta: Array) -> Array:
-    """s(1) for eta >= 0."""
+    """s(1) for eta >= 0; its derivative in eta is s(1) (1 - s(1)), which nothing overflows in."""
     raised, e, factor = _raise(u, eta)
     return raised / jnp.maximum(raised + v * e, jnp.finfo(u.dtype).tiny * factor)
 
@@ -132,10 +126,11 @@ def _tilt(u: Array, v: Array, eta: Array) -> Array:
 
 def _rising_jvp(primals, tangents):
     u, v, eta = primals
-    value = tangent = _rising(u, v, eta)
-    tangent = jnp.zeros_like(u)
+    value, tangent = _rising(u, v, eta), jnp.zeros_like(u)
     if not isinstance(tangents[0], SymbolicZero):
-        tangent = tangent + _by_u_unscaled(u, v, eta) * tangents[0]
+        e = jnp.exp(-eta)
+        total = jnp.maximum(u + v * e, jnp.finfo(u.dtype).tiny)
+        tangent = tangent + (e / total) / total * tangents[0]
     if not isinstance(tangents[2], SymbolicZero):
         tangent = tangent + value * (v * _tilt(v, u, -eta)) * tangents[2]
     return value, tangent
@@ -145,10 +140,15 @@ def _tilt_jvp(primals, tangents):
     u, v, eta = primals
     value, tangent = _tilt(u, v, eta), jnp.zeros_like(u)
     if not isinstance(tangents[0], SymbolicZero):
-        tangent = tangent - value * (jnp.expm1(eta) * _by_u_total(u, v, eta)) * tangents[0]
+        total = jnp.maximum(v + u * jnp.exp(eta), jnp.finfo(u.dtype).tiny)
+        tangent = tangent - value * (jnp.expm1(eta) / total) * tangents[0]
     if not isinstance(tangents[2], SymbolicZero):
         tangent = tangent + value * _rising(v, u, -eta) * tangents[2]
     return value, tangent
+
+
+_rising.defjvp(_rising_jvp, symbolic_zeros=True)
+_tilt.defjvp(_tilt_jvp, symbolic_zeros=True)
 
 
 def _by_u(u: Array, v: Array, logits: Array) -> Array:

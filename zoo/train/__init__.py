@@ -10,4 +10,4 @@ from ._fit import Fit as Fit, fit as fit
 from ._freeze import freeze as freeze
 from ._loss import loss as loss
 from ._save import load as load, save as save
-from ._step import step as step, TrainState as TrainState
+from ._step import TrainState as TrainState, step as step

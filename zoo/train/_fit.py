@@ -80,7 +80,9 @@ def fit(
     number of examples, `k` or `epochs` below 1; `FloatingPointError` when the loss stops being finite.
     """
     optimiser = optax.adam(1e-3) if optimiser is None else optimiser
-    check_fit(model, xs, held_out, k=k, batch_size=batch_size, epochs=epochs, observe=observe)
+    check_fit(
+        model, xs, held_out, objective=objective, k=k, batch_size=batch_size, epochs=epochs, observe=observe
+    )
     observe = data.scale if observe is None else observe
     held_out_key, key = jr.split(key)
     settings = dict(
@@ -108,10 +110,17 @@ def fit(
                 bar.update(len(rows) * batch_size)
             if held_out is not None:
                 frozen = freeze(state.model, xs, observe=observe, examples=512, key=held_out_key)
-                values = bound(
-                    frozen, held_out, objective=objective, k=k, observe=observe, key=held_out_key
+                values = bound(frozen, held_out, objective=objective, k=k, observe=observe, key=held_out_key)
+                record(
+                    [
+                        dict(
+                            step=int(state.step),
+                            epoch=epoch,
+                            split="held_out",
+                            objective=float(values.mean()),
+                        )
+                    ]
                 )
-                record([dict(step=int(state.step), epoch=epoch, split="held_out", objective=float(values.mean()))])
     return Fit(state.model, history, state)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
-from ..nn import BatchNorm
 from ..models import AbstractVAE
+from ..nn import BatchNorm
 
 
 def freeze(
@@ -149,7 +149,7 @@ def _moments(leaves, structure, position, batches, observe, key):
     # Deviations from the first batch's mean: squares of large values would cancel.
     count, total, _ = measure(0, centre)
     centre = jnp.asarray(total / count, centre.dtype)
-    count, total, squares = sum(measure(i, centre) for i in range(len(batches)))
+    count, total, squares = np.sum([measure(i, centre) for i in range(len(batches))], axis=0)
     offset = total / count
     as_leaf = lambda value: jnp.asarray(value, centre.dtype)
     return as_leaf(centre + offset), as_leaf(squares / count - offset**2)
