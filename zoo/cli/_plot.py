@@ -36,7 +36,7 @@ def draw_figures(
     else:
         span = 1.15 * float(abs(dataset.test).max())
         bounds = (-span, span)
-        density = zoo.plots.model_log_density(model, bounds=bounds, k=20_000, key=key)
+        density = zoo.plots.model_log_density(model, bounds=bounds, key=key)
         figures["density"] = zoo.plots.density_2d(density, dataset.log_density, bounds=bounds)
     paths = []
     for name, (figure, _) in figures.items():

@@ -49,6 +49,7 @@ def read_settings(run: Path) -> Train:
     known = {field.name for field in dataclasses.fields(Train)}
     if set(saved) != known:
         raise ValueError(f"{path} has the settings {sorted(saved)}, this version knows {sorted(known)}")
+    saved["out"] = saved["out"] and Path(saved["out"])
     return Train(**saved)
 
 

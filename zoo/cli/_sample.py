@@ -15,12 +15,8 @@ def sample(arguments: Sample) -> None:
 
     out = arguments.run if arguments.out is None else arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    key = jr.key(arguments.seed)
-    xs = np.asarray(zoo.sample(model, arguments.n, noise=arguments.noise or not dataset.is_images, key=key))
-    np.save(out / "samples.npy", xs)
-    if dataset.is_images:
-        figure, _ = zoo.plots.samples(model, arguments.n, noise=arguments.noise, key=key)
-    else:
-        figure, axes = zoo.plots.points(xs)
+    key, noise = jr.key(arguments.seed), arguments.noise or not dataset.is_images
+    np.save(out / "samples.npy", np.asarray(zoo.sample(model, arguments.n, noise=noise, key=key)))
+    figure, _ = zoo.plots.samples(model, arguments.n, noise=noise, key=key)
     figure.savefig(out / "samples.png", dpi=100, bbox_inches="tight")
     print(out / "samples.npy", out / "samples.png", sep="\n")
