@@ -98,9 +98,7 @@ def test_sampling_against_a_small_data_set():
     stratified = np.exp(np.asarray(minibatch_stratified(size, data), np.float64))
     weighted = np.exp(np.asarray(minibatch_weighted(size, data), np.float64))
     np.testing.assert_allclose(stratified.sum(1), 1, rtol=1e-6)
-    np.testing.assert_allclose(
-        np.exp(minibatch_stratified(data, data)), np.full((data, data), 1 / data), 1e-6
-    )
+    np.testing.assert_allclose(np.exp(minibatch_stratified(data, data)), np.full((data, data), 1 / data), 1e-6)
     # The paper's weights (1/N, 1/M, ..., (N - M)/(NM)) have the same mean over orders of the batch.
     others = size - 1
     paper = [1 / data, 1 / others, (data - others) / (data * others)]
@@ -212,7 +210,7 @@ def test_factor_vae_finds_a_known_total_correlation():
     rho = 0.8
 
     def draws(key):
-        e = jr.normal(key, (256, 1, 2))
+        e = jr.normal(key, (128, 1, 2))
         z = jnp.stack([e[..., 0], rho * e[..., 0] + math.sqrt(1 - rho**2) * e[..., 1]], -1)
         return only_latents(z)
 
@@ -231,9 +229,7 @@ def test_factor_vae_finds_a_known_total_correlation():
         discriminator, opt_state, value = play(discriminator, opt_state, key)
         losses.append(float(value))
     assert losses[0] == pytest.approx(math.log(2), abs=0.1) and np.mean(losses[-50:]) < 0.62
-    values = [
-        float(density_ratio(draws(key), discriminator=discriminator)) for key in jr.split(jr.key(11), 8)
-    ]
+    values = [float(density_ratio(draws(key), discriminator=discriminator)) for key in jr.split(jr.key(11), 8)]
     assert np.mean(values) == pytest.approx(-0.5 * math.log(1 - rho**2), abs=0.12)
 
     # Each player's gradient is its own.

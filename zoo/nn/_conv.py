@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ._conv_primitive import conv_stack
@@ -36,13 +37,10 @@ def conv(
     """
     kernel_height, kernel_width, channels, out = kernel.shape
     if kernel_height % 2 == 0 or kernel_width % 2 == 0:
-        raise ValueError(
-            f"`conv(kernel=...)` needs an odd kernel height and width, got {kernel_height} x {kernel_width}; "
-            "pad the kernel with a row or column of zeros"
-        )
+        raise ValueError(_even("conv", kernel))
     if stride == 1:
-        padding = _same(kernel_height), _same(kernel_width)
-        return conv_stack(x[None], kernel, padding)[0]
+        above, left = kernel_height // 2, kernel_width // 2
+        return conv_stack(x[None], kernel, ((above, above), (left, left)))[0]
     if kernel_height == kernel_width == 1:
         return conv(x[::stride, ::stride], kernel)
     # A strided convolution is a dense one on the image of stride x stride blocks, whose pixels are
@@ -68,9 +66,9 @@ def upsample_conv(
     r"""`conv` of the image at twice its size, every pixel repeated 2 x 2, without building that image.
 
     An output pixel sees each small pixel through the sum of the weights that fall on its copies. Which
-    weights fall together depends on the output's parity only, so the four parities are four convolutions
-    of the small image, of size $(n + 1) / 2 + (n + 1)/2 \bmod 2$ at most for a kernel of size n: for
-    3 x 3, four 2 x 2 kernels and 16/36 of the products.
+    weights fall together depends only on the parity of its row and column, so the result is four small
+    convolutions, interleaved; a kernel of size n becomes four of size (n + 1) / 2. For 3 x 3 that is four
+    2 x 2 kernels and 16/36 of the products.
 
     **Arguments:**
 
@@ -85,11 +83,37 @@ def upsample_conv(
 
     - `ValueError` if the kernel's size is even.
     """
-    return conv(jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1), kernel)
+    kernel_height, kernel_width = kernel.shape[:2]
+    if kernel_height % 2 == 0 or kernel_width % 2 == 0:
+        raise ValueError(_even("upsample_conv", kernel))
+    height, width, _ = x.shape
+    rows = [_parity(kernel_height, parity) for parity in (0, 1)]
+    columns = [_parity(kernel_width, parity) for parity in (0, 1)]
+
+    def output(row: tuple[np.ndarray, tuple[int, int]], column: tuple[np.ndarray, tuple[int, int]]) -> Array:
+        sums = [jnp.asarray(taps, kernel.dtype) for taps in (row[0], column[0])]
+        folded = jnp.einsum("td,se,deco->tsco", *sums, kernel)
+        return conv_stack(x[None], folded, (row[1], column[1]))[0]
+
+    y = jnp.stack([jnp.stack([output(row, column) for column in columns], axis=2) for row in rows], axis=1)
+    return y.reshape(2 * height, 2 * width, -1)
 
 
-def _same(size: int) -> tuple[int, int]:
-    return size // 2, size // 2
+def _parity(size: int, parity: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Which small pixel, counted from the first one needed, each of `size` taps falls on; and the padding.
+
+    Output 2 i + parity looks at the copies 2 i + parity + tap - size // 2, each of small pixel copy // 2.
+    """
+    offsets = (np.arange(size) + parity - size // 2) // 2
+    first, last = offsets[0], offsets[-1]
+    return np.arange(first, last + 1)[:, None] == offsets, (-int(first), int(last))
+
+
+def _even(name: str, kernel: Array) -> str:
+    return (
+        f"`{name}(kernel=...)` needs an odd kernel height and width, got {kernel.shape[0]} x {kernel.shape[1]}; "
+        "add a row or a column of zeros"
+    )
 
 
 def _fit(x: Array, before: tuple[int, int], sizes: tuple[int, int]) -> Array:

@@ -9,11 +9,7 @@ from jax import lax
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
-from ._conv_weight_gradient import weight_gradient
-
-
-Padding = tuple[tuple[int, int], tuple[int, int]]
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
+from ._conv_cpu import LAYOUT, Padding, cpu_conv, cpu_weight_gradient
 
 
 def conv_stack(
@@ -73,7 +69,7 @@ def _weight_gradient_shape(x, g, *, padding):
 
 
 def _xla_conv(x, kernel, *, padding):
-    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=_LAYOUT)
+    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=LAYOUT)
 
 
 def _xla_weight_gradient(x, g, *, padding):
@@ -120,12 +116,12 @@ def _primitive(name: str, shape: Callable, xla: Callable, cpu: Callable, batch: 
     return primitive
 
 
-conv_p = _primitive("zoo_conv", _conv_shape, _xla_conv, _xla_conv, _batch_conv)
+conv_p = _primitive("zoo_conv", _conv_shape, _xla_conv, cpu_conv, _batch_conv)
 weight_gradient_p = _primitive(
     "zoo_conv_weight_gradient",
     _weight_gradient_shape,
     _xla_weight_gradient,
-    weight_gradient,
+    cpu_weight_gradient,
     _batch_weight_gradient,
 )
 

@@ -26,7 +26,7 @@ DTYPES = {
 _PREFIX = b'{"__metadata__":{"sha256":"'
 _DIGEST = slice(8 + len(_PREFIX), 8 + len(_PREFIX) + 64)
 # JSON takes some twenty times its length in memory; a model of a thousand layers needs half a megabyte.
-_HEADER_LIMIT = 4 * 2**20
+_HEADER_LIMIT = 2 * 2**20
 
 
 def pack(manifest: str, arrays: dict[str, np.ndarray]) -> list[bytes]:

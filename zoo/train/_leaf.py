@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 
 from ._file import DTYPES
 from ._names import SaveError, brief
@@ -16,7 +17,7 @@ Array = jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct
 
 def describe_array(value: Any, name: str, arrays: dict[str, Any]) -> dict[str, Any]:
     """The description of an array leaf; what is to be written of it goes into `arrays`."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         raise SaveError(f"{name} is an abstract value inside `jit`: save outside")
     node: dict[str, Any] = {"array": name}
     if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):

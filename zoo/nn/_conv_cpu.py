@@ -1,0 +1,75 @@
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+_IMAGES = 16
+
+
+def cpu_conv(
+    x: Float[Array, " n height width channels"],
+    kernel: Float[Array, " kernel_height kernel_width channels out"],
+    *,
+    padding: Padding,
+) -> Float[Array, " n new_height new_width out"]:
+    """A convolution in the one layout that XLA's CPU compiler is fast at, in a loop as outside."""
+    if kernel.shape[3] == 1:
+        return _conv_to_one_channel(x, kernel, padding)
+    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=LAYOUT)
+
+
+def _conv_to_one_channel(x: Array, kernel: Array, padding: Padding) -> Array:
+    # One number out per pixel leaves a convolution waiting for memory. One matrix product reads the image
+    # once and gives, for every position in the kernel, that weight's share in every output.
+    n, height, width, channels = x.shape
+    kernel_height, kernel_width = kernel.shape[:2]
+    shares = lax.dot_general(kernel.reshape(-1, channels), x, (((1,), (3,)), ((), ())))
+    shares = jnp.pad(shares, ((0, 0), (0, 0), *padding))
+    rows, columns = shares.shape[2] - kernel_height + 1, shares.shape[3] - kernel_width + 1
+    y = jnp.zeros((n, rows, columns), x.dtype)
+    for position, share in enumerate(shares):
+        top, left = divmod(position, kernel_width)
+        y = y + share[:, top : top + rows, left : left + columns]
+    return y[..., None]
+
+
+def cpu_weight_gradient(
+    x: Float[Array, " n height width channels"],
+    g: Float[Array, " n new_height new_width out"],
+    *,
+    padding: Padding,
+) -> Float[Array, " kernel_height kernel_width channels out"]:
+    r"""The derivative of a convolution in its kernel, given the output's cotangent g.
+
+    $$G_{abco} = \sum_{n,i,j} x_{n,\, i + a,\, j + b,\, c} \, g_{nijo}$$
+
+    for x already padded. This is a convolution too, in which the channels of x are the batch, the images
+    the channels, and g the kernel. Autodiff writes it so, but for all images at once and in a layout that
+    is slow (and, in a loop, slower by a hundred times). Here both operands are first turned into the fast
+    layout, a few images at a time so that they are still in the cache when they are used.
+    """
+    n, channels, out = x.shape[0], x.shape[3], g.shape[3]
+    (top, bottom), (left, right) = padding
+    if out < channels:
+        # The kernel of the fast convolution should be the wide one: exchange the operands.
+        height = x.shape[1] + top + bottom - g.shape[1]
+        width = x.shape[2] + left + right - g.shape[2]
+        swapped = (height - top, height - bottom), (width - left, width - right)
+        return cpu_weight_gradient(g, x, padding=swapped)[::-1, ::-1].swapaxes(2, 3)
+
+    def some_images(start: int | Array, images: int) -> Array:
+        x_some, g_some = (lax.dynamic_slice_in_dim(a, start, images) for a in (x, g))
+        # Padded by hand: a kernel larger than the unpadded image leaves XLA's fast path.
+        x_some = jnp.pad(x_some, ((0, 0), *padding, (0, 0))).transpose(3, 1, 2, 0)
+        g_some = g_some.transpose(1, 2, 0, 3)
+        return lax.conv_general_dilated(x_some, g_some, (1, 1), "VALID", dimension_numbers=LAYOUT)
+
+    rest = n % _IMAGES or min(n, _IMAGES)
+    total = some_images(n - rest, rest)
+    if n > rest:
+        chunks = (n - rest) // _IMAGES
+        total = lax.fori_loop(0, chunks, lambda i, t: t + some_images(i * _IMAGES, _IMAGES), total)
+    return total.transpose(1, 2, 0, 3)
