@@ -234,14 +234,15 @@ def test_shapes_and_wrong_channels(name):
     single = single if likelihood.channels > 1 else single[:, 0]
 
     @jax.jit
-    def both(params, single):
-        x = likelihood.sample(params, key=jr.key(0))
+    def both(params, single, x):
         parts = jax.vmap(likelihood.log_prob)(single, x.ravel())
-        return x, likelihood.mean(params), likelihood.log_prob(params, x), jnp.sum(parts)
+        return likelihood.log_prob(params, x), jnp.sum(parts)
 
-    x, mean, total, parts = both(params, single)
-    assert x.shape == mean.shape == (3, 4)
+    x = jnp.full((3, 4), 1.0 if likelihood.measure == "counting" else 0.3)
+    total, parts = both(params, single, x)
     assert total.shape == () and jnp.allclose(total, parts, rtol=1e-5)
+    draw = jax.eval_shape(lambda params: likelihood.sample(params, key=jr.key(0)), params)
+    assert draw.shape == jax.eval_shape(likelihood.mean, params).shape == (3, 4)
     with pytest.raises(ValueError, match=r"(?s)\(3, 4\).*\(" + str(likelihood.channels * 3 + 3) + ", 4"):
         likelihood.log_prob(jnp.zeros((likelihood.channels * 3 + 3, 4)), x)
     half = jax.eval_shape(likelihood.log_prob, params.astype(jnp.bfloat16), x)

@@ -24,11 +24,8 @@ from zoo.priors import AbstractPrior, StandardNormal
 SIDE = 8
 KEY = jr.key(3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 1, SIDE, SIDE), dtype=np.uint8)
-LATENTS = np.random.default_rng(1).normal(size=(40, 3)) @ np.array([[2, 1, 0], [0, 0.5, 1], [0, 0, 0.1]]) + [
-    3,
-    0,
-    -2,
-]
+SPREAD = np.array([[2, 1, 0], [0, 0.5, 1], [0, 0, 0.1]])
+LATENTS = np.random.default_rng(1).normal(size=(40, 3)) @ SPREAD + np.array([3, 0, -2])
 HISTORY = [
     dict(split="train", step=i + 1, epoch=0, loss=1e5 / (i + 1) ** 2 + 10 + 0.01 * (i % 5)) for i in range(200)
 ] + [dict(split="held_out", step=200, epoch=0, objective=-12.0)]

@@ -8,7 +8,7 @@ import numpy as np
 
 import zoo
 from zoo import plots
-from zoo.likelihoods import continuous_bernoulli, gaussian
+from zoo.likelihoods import continuous_bernoulli
 from zoo.plots._tiles import tile
 from zoo.priors import AbstractPrior, StandardNormal
 
@@ -16,11 +16,8 @@ from zoo.priors import AbstractPrior, StandardNormal
 SIDE = 8
 KEY = jr.key(3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 1, SIDE, SIDE), dtype=np.uint8)
-LATENTS = np.random.default_rng(1).normal(size=(40, 3)) @ np.array([[2, 1, 0], [0, 0.5, 1], [0, 0, 0.1]]) + [
-    3,
-    0,
-    -2,
-]
+SPREAD = np.array([[2, 1, 0], [0, 0.5, 1], [0, 0, 0.1]])
+LATENTS = np.random.default_rng(1).normal(size=(40, 3)) @ SPREAD + np.array([3, 0, -2])
 
 
 def observe(x, *, key):
@@ -40,7 +37,6 @@ def _widen(leaf):
 
 
 MODEL = _model()
-TOY = zoo.MLPVAE(2, 2, width_size=8, depth=1, likelihood=gaussian(scale=0.5), key=jr.key(0))
 
 
 def decoded(model, z):

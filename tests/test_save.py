@@ -18,6 +18,8 @@ import pytest
 import safetensors.numpy
 from jaxtyping import Array
 
+import zoo
+from zoo import likelihoods
 from zoo.train import _file
 from zoo.train._save import load, save
 
@@ -87,9 +89,7 @@ def assert_identical(a: Any, b: Any) -> None:
 
 def train_state(depth: int = 2, width_size: int = 4, dtype: Any = jnp.float32) -> tuple:
     model = eqx.nn.MLP(3, 2, width_size, depth, activation=jax.nn.selu, dtype=dtype, key=jr.key(0))
-    state = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3)).init(
-        eqx.filter(model, eqx.is_inexact_array)
-    )
+    state = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3)).init(eqx.filter(model, eqx.is_inexact_array))
     return model, state, jr.key(1), jnp.asarray(7, jnp.int32)
 
 
@@ -120,6 +120,7 @@ TREES = {
     "methods": lambda: (net().twice, eqx.nn.Linear(2, 1, key=jr.key(0)).__call__),
     "own classes": lambda: (net(), net(activation=functools.partial(scaled_tanh, scale=2.0)), Scores),
     "dtype": lambda: np.dtype("int16"),
+    "zoo": lambda: (zoo.ConvVAE((1, 4, 4), key=jr.key(0)), likelihoods.gaussian(scale=0.2), likelihoods.beta),
 }
 
 
@@ -192,6 +193,10 @@ def test_names_are_public_and_found_by_identity(tmp_path):
     for name in ("equinox.nn:MLP", "equinox.nn:Linear", "jax.nn:selu", "optax:ScaleByAdamState"):
         assert f'"{name}"' in text
     assert "._" not in text
+    save(tmp_path / "tree", zoo.MLPVAE(2, likelihood=likelihoods.bernoulli, key=jr.key(0)))
+    manifest, _ = _file.unpack(tmp_path / "tree")
+    assert manifest["module"] == "zoo.models:MLPVAE"
+    assert manifest["fields"]["likelihood"] == {"name": "zoo.likelihoods:bernoulli"}
 
 
 def test_a_file_of_version_1_is_read():
@@ -214,6 +219,7 @@ def version_1() -> dict[str, Any]:
         "step": jnp.asarray(3, jnp.int32),
         "leaves": (jnp.ones((), jnp.bfloat16), jnp.zeros((0, 2)), np.float32(0.5), jnp.full((2,), 1.0)),
         "numbers": (float("-inf"), None, True, "text"),
+        "likelihood": likelihoods.bernoulli,
     }
 
 
@@ -357,7 +363,5 @@ def test_a_newer_version_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(_file, "VERSION", 2)
     save(tmp_path / "tree", [1])
     monkeypatch.undo()
-    with pytest.raises(
-        ValueError, match="format 'zoo' version '2', this release reads format 'zoo' version '1'"
-    ):
+    with pytest.raises(ValueError, match="format 'zoo' version '2', this release reads format 'zoo' version '1'"):
         load(tmp_path / "tree")

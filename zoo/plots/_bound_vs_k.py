@@ -36,8 +36,7 @@ def bound_vs_k(
     shapes = [a.shape for a in (ks, bounds, errors) if a is not None]
     if ks.ndim != 1 or not ks.size or len(set(shapes)) != 1:
         raise ValueError(
-            "`bound_vs_k` needs one bound (and error, if any) for each k, got shapes "
-            + ", ".join(map(str, shapes))
+            "`bound_vs_k` needs one bound (and error, if any) for each k, got shapes " + ", ".join(map(str, shapes))
         )
     if ks.min() < 1:
         raise ValueError(f"`bound_vs_k(ks)`: a bound takes at least 1 draw, got k = {ks.min()}")

@@ -37,9 +37,7 @@ def class_grid(
         )
     stacked = np.asarray(images_by_class)
     if stacked.ndim != 5:
-        raise ValueError(
-            f"`class_grid` draws images of shape (classes, n, 1 or 3, height, width), got {stacked.shape}"
-        )
+        raise ValueError(f"`class_grid` draws images of shape (classes, n, 1 or 3, height, width), got {stacked.shape}")
     rows, columns = stacked.shape[:2]
     names = [str(c) for c in range(rows)] if names is None else [str(name) for name in names]
     if len(names) != rows:

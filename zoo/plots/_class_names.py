@@ -15,9 +15,7 @@ def write_names(ax: Any, points: np.ndarray, classes: np.ndarray, names: Sequenc
     texts = [str(c) if names is None else str(names[c]) for c in present]
     medians = np.array([np.median(points[classes == c], axis=0) for c in present])
     for c, text, place in zip(present, texts, _spread(ax, medians, texts), strict=True):
-        frame = dict(
-            facecolor="white", edgecolor=PALETTE[c % len(PALETTE)], linewidth=1.8, boxstyle="round,pad=0.25"
-        )
+        frame = dict(facecolor="white", edgecolor=PALETTE[c % len(PALETTE)], linewidth=1.8, boxstyle="round,pad=0.25")
         ax.text(*place, text, ha="center", va="center", fontsize="small", color="black", bbox=frame)
 
 

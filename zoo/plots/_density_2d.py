@@ -72,9 +72,7 @@ def _verdict(model: np.ndarray, true: np.ndarray, grid: PlaneGrid) -> str:
     return f"KL(truth || model) = {kl:.3f} nats" if np.isfinite(kl) else "KL(truth || model) is infinite"
 
 
-def kl_on_grid(
-    true: Float[np.ndarray, " size size"], model: Float[np.ndarray, " size size"], grid: PlaneGrid
-) -> float:
+def kl_on_grid(true: Float[np.ndarray, " size size"], model: Float[np.ndarray, " size size"], grid: PlaneGrid) -> float:
     """KL(true || model) in nats by the midpoint rule; a cell the truth never visits adds nothing."""
     p = np.exp(true)
     visited = p > 0
@@ -102,9 +100,7 @@ def _on_grid(name: str, log_density: LogDensity, grid: PlaneGrid) -> Float[np.nd
             "pass the `size` they were made with, or a function of one point"
         )
     if np.isnan(values).any() or np.isposinf(values).any():
-        raise ValueError(
-            f"`density_2d({name})`: the log-density is NaN or +inf at some points; mend it there"
-        )
+        raise ValueError(f"`density_2d({name})`: the log-density is NaN or +inf at some points; mend it there")
     return values
 
 

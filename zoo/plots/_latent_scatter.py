@@ -68,7 +68,5 @@ def _check_labels(zs: np.ndarray, labels: Array | np.ndarray, names: Sequence[st
     if least < 0:
         raise ValueError(f"`latent_scatter(labels)` count from 0, got {least}; number the classes from 0")
     if names is not None and most >= len(names):
-        raise ValueError(
-            f"`latent_scatter` got the label {most} and {len(names)} names; name all from 0 to {most}"
-        )
+        raise ValueError(f"`latent_scatter` got the label {most} and {len(names)} names; name all from 0 to {most}")
     return labels.astype(np.int64)

@@ -12,9 +12,7 @@ from ._pca import check_latents, principal_axes
 from ._tiles import centres, tile
 
 
-def manifold(
-    model: AbstractVAE, zs: Array | np.ndarray, *, size: int = 15, ax: Any = None
-) -> tuple[Any, Any]:
+def manifold(model: AbstractVAE, zs: Array | np.ndarray, *, size: int = 15, ax: Any = None) -> tuple[Any, Any]:
     r"""Draws what the decoder makes of a plane through the latents.
 
     $$E[x \mid z_{ij}], \qquad z_{ij} = \bar z + \Phi^{-1}(u_j)\, s_1 v_1 + \Phi^{-1}(u_i)\, s_2 v_2$$
@@ -57,11 +55,9 @@ def manifold(
     rightwards, upwards = np.meshgrid(deviations, deviations[::-1])
     grid = mean + rightwards.reshape(-1, 1) * steps[0] + upwards.reshape(-1, 1) * steps[1]
     images = decoded_images("manifold", model, grid)
-    figure, ax = draw_images(
-        tile(images, size), ax, title=title, rows=size, columns=size, left=0.6, bottom=0.5
-    )
+    figure, ax = draw_images(tile(images, size), ax, title=title, rows=size, columns=size, left=0.6, bottom=0.5)
     shown = np.unique(np.linspace(0, size - 1, min(size, 5)).round().astype(int))
-    texts = [number(deviations[i], ".1f") for i in shown]
+    texts = [number(float(deviations[i]), ".1f") for i in shown]
     across, down = (centres(size, side) for side in (images.shape[3], images.shape[2]))
     ax.set_xticks(across[shown], texts, fontsize="small")
     ax.set_yticks(down[size - 1 - shown], texts, fontsize="small")

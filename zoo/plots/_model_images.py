@@ -22,9 +22,7 @@ def check_draws_images(call: str, model: AbstractVAE) -> None:
         )
 
 
-def decoded_images(
-    call: str, model: AbstractVAE, zs: np.ndarray
-) -> Float[np.ndarray, " n channels height width"]:
+def decoded_images(call: str, model: AbstractVAE, zs: np.ndarray) -> Float[np.ndarray, " n channels height width"]:
     """$E[x | z]$ of each latent, ready for the screen."""
     shape = jax.eval_shape(lambda key: model.prior.sample(key=key), jr.key(0)).shape
     if zs.shape[1:] != shape:

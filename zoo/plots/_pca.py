@@ -35,9 +35,7 @@ def check_latents(call: str, zs: Array | np.ndarray) -> np.ndarray:
     """**Raises:** `ValueError` unless there are at least 2 finite latents of at least 2 dimensions."""
     zs = np.asarray(zs)
     if zs.ndim != 2:
-        raise ValueError(
-            f"`{call}(zs)` needs latents of shape (n, latent), got {zs.shape}; `zoo.encode` gives them"
-        )
+        raise ValueError(f"`{call}(zs)` needs latents of shape (n, latent), got {zs.shape}; `zoo.encode` gives them")
     if len(zs) < 2 or zs.shape[1] < 2:
         raise ValueError(
             f"`{call}(zs)` needs at least 2 latents of at least 2 dimensions, got shape {zs.shape}; "
@@ -45,7 +43,5 @@ def check_latents(call: str, zs: Array | np.ndarray) -> np.ndarray:
         )
     if not np.isfinite(zs).all():
         bad = int(np.sum(~np.isfinite(zs)))
-        raise ValueError(
-            f"`{call}(zs)`: {bad} values are not finite; encode with a model that has not diverged"
-        )
+        raise ValueError(f"`{call}(zs)`: {bad} values are not finite; encode with a model that has not diverged")
     return zs

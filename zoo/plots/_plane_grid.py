@@ -39,13 +39,9 @@ def plane_grid(call: str, bounds, size: int) -> PlaneGrid:
     """
     edges = np.asarray(bounds, np.float64)
     if edges.shape not in ((2,), (2, 2)) or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
-        raise ValueError(
-            f"`{call}(bounds={bounds})` needs (low, high), or ((left, right), (bottom, top)), each rising"
-        )
+        raise ValueError(f"`{call}(bounds={bounds})` needs (low, high), or ((left, right), (bottom, top)), each rising")
     if size < 2:
         raise ValueError(f"`{call}(size={size})`: at least 2 cells to a side are needed")
     (left, right), (bottom, top) = np.broadcast_to(edges, (2, 2)).tolist()
     middles = (np.arange(size) + 0.5) / size
-    return PlaneGrid(
-        left + (right - left) * middles, bottom + (top - bottom) * middles, (left, right, bottom, top)
-    )
+    return PlaneGrid(left + (right - left) * middles, bottom + (top - bottom) * middles, (left, right, bottom, top))

@@ -51,8 +51,7 @@ def reconstructions(
     # The last pair of rows is filled up with white images.
     blank = np.ones((rows // 2 * columns - n, *originals.shape[1:]), originals.dtype)
     originals, made = (
-        np.concatenate([images, blank]).reshape(rows // 2, columns, *images.shape[1:])
-        for images in (originals, made)
+        np.concatenate([images, blank]).reshape(rows // 2, columns, *images.shape[1:]) for images in (originals, made)
     )
     pairs = np.stack([originals, made], axis=1).reshape(-1, *originals.shape[2:])
     figure, ax = draw_images(

@@ -44,9 +44,7 @@ def traversals(
     check_draws_images("traversals", model)
     xs = with_batch_axis("traversals", "x", x)
     if len(xs) != 1:
-        raise ValueError(
-            f"`traversals(x)` starts from one image or latent, got a batch of {len(xs)}; pass x[0]"
-        )
+        raise ValueError(f"`traversals(x)` starts from one image or latent, got a batch of {len(xs)}; pass x[0]")
     (z,) = as_latents("traversals", model, xs, observe=observe, key=key)
     values = np.linspace(-3.0, 3.0, 9) if values is None else np.asarray(values, np.float64)
     dimensions = range(len(z)) if dimensions is None else dimensions

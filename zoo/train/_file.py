@@ -48,9 +48,7 @@ def pack(manifest: str, arrays: dict[str, np.ndarray]) -> list[bytes]:
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
     text += b" " * (-len(text) % 8)
     if len(text) > _HEADER_LIMIT:
-        raise SaveError(
-            f"the description takes {len(text)} bytes, more than {_HEADER_LIMIT}: too many leaves"
-        )
+        raise SaveError(f"the description takes {len(text)} bytes, more than {_HEADER_LIMIT}: too many leaves")
     parts = [len(text).to_bytes(8, "little") + text, *(arrays[name].tobytes() for name in order)]
     digest = _sha256(parts)
     parts[0] = parts[0][: _DIGEST.start] + digest + parts[0][_DIGEST.stop :]
@@ -82,8 +80,7 @@ def unpack(path: str | os.PathLike) -> tuple[Any, dict[str, tuple]]:
         raise SaveError(f"malformed: {type(error).__name__} {str(error)[:100]!r}") from error
     names = {code: name for name, code in DTYPES.items()}
     return manifest, {
-        name: (names.get(entry["dtype"], entry["dtype"]), entry["shape"], entry["data"])
-        for name, entry in tensors
+        name: (names.get(entry["dtype"], entry["dtype"]), entry["shape"], entry["data"]) for name, entry in tensors
     }
 
 

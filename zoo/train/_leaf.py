@@ -47,9 +47,7 @@ def build_array(node: Mapping[str, Any], name: str, arrays: dict[str, tuple], fi
     if set(node) != expected or kind not in ("jax", "weak", "numpy", "scalar", "key"):
         raise SaveError(f"{name} is described as an array of kind {brief(kind)} by {brief(list(node))}")
     if node["array"] != name or name not in arrays:
-        raise SaveError(
-            f"{name} refers to the array {brief(node['array'])}; every leaf has its own, of its name"
-        )
+        raise SaveError(f"{name} refers to the array {brief(node['array'])}; every leaf has its own, of its name")
     dtype, shape, data = arrays.pop(name)
     if [dtype, shape] != [node["dtype"], node["shape"]] or dtype not in DTYPES:
         raise SaveError(

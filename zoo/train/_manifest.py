@@ -46,11 +46,11 @@ def describe(value: Any, arrays: dict[str, Any], path: tuple = ()) -> Any:
             return {"name": name}
         fields = {name: below(name, child) for name, child in zip(value._fields, value)}
         return {"namedtuple": _reference(type(value), path), "fields": fields}
-    owner = inspect.getattr_static(value, "__self__", None) if isinstance(value, eqx.Module) else None
-    if isinstance(value, types.MethodType) or owner is not None:
-        # Equinox makes a Module of a bound method, except of `__call__`.
+    if isinstance(value, types.MethodType):
         return _describe_method(value.__func__, value.__self__, path, below)
     if isinstance(value, eqx.Module):
+        if {"__func__", "__self__"} <= set(vars(value)):  # what Equinox makes of a bound method
+            return _describe_method(vars(value)["__func__"], vars(value)["__self__"], path, below)
         return _describe_module(value, path, below)
     for kind, partial in _PARTIALS.items():
         if type(value) is partial:
@@ -160,9 +160,7 @@ def _describe_module(value: eqx.Module, path: tuple, below: Callable) -> dict[st
         if field.name not in vars(value):
             raise SaveError(f"{join((path, field.name))} was never set")
         child = vars(value)[field.name]
-        default = inspect.isfunction(child) and {
-            "name": _reference(child, (path, field.name), cls, field.name)
-        }
+        default = inspect.isfunction(child) and {"name": _reference(child, (path, field.name), cls, field.name)}
         fields[field.name] = default or below(field.name, child)
     return {"module": _reference(cls, path), "fields": fields, "static": _static(cls)}
 
