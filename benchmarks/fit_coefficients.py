@@ -87,11 +87,11 @@ def scaled_erfc(q):
 
 # name: function, interval, centre of the powers, degree in float32 and in float64
 FITS = {
-    "EVEN_PART": (even_part, (0, SWITCH**2), 0, 5, 12),
+    "EVEN_PART": (even_part, (0, SWITCH**2), 0, 4, 12),
     "SLOPE": (slope, (0, SWITCH**2), 0, 5, 12),
     "VARIANCE": (variance, (0, SWITCH_VARIANCE**2), 10, 9, 18),
     "ENTROPY": (entropy, (0, SWITCH_ENTROPY**2), 0, 8, 17),
-    "LOG_COMPLEMENT": (log_complement, (0, mp.exp(-SWITCH)), 0, 4, 10),
+    "LOG_COMPLEMENT": (log_complement, (0, mp.exp(-SWITCH)), 0, 3, 10),
     "SCALED_ERFC": (scaled_erfc, (-1, 1), 0, 11, 27),
     "LOG_REMAINDER": (log_remainder, (mp.sqrt(0.5) - 1, mp.sqrt(2) - 1), 0, 8, 20),
 }

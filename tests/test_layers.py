@@ -24,10 +24,8 @@ def test_conv_is_equinox_s():
 
 
 def test_upsampling_convolution_is_upsampling_then_convolution():
-    layer = nn.UpsampleConv(8, 5, key=jr.key(0))
-    plain = eqx.tree_at(
-        lambda c: (c.kernel, c.bias), nn.Conv(8, 5, key=jr.key(1)), (layer.kernel, layer.bias)
-    )
+    layer = nn.Conv(8, 5, operation=nn.upsample_conv, key=jr.key(0))
+    plain = eqx.tree_at(lambda c: (c.kernel, c.bias), nn.Conv(8, 5, key=jr.key(1)), (layer.kernel, layer.bias))
     np.testing.assert_allclose(layer(jnp.asarray(X)), plain(nn.upsample(jnp.asarray(X))), atol=1e-5)
 
 

@@ -3,7 +3,6 @@ from ._layers import (
     Conv as Conv,
     Linear as Linear,
     Sequential as Sequential,
-    UpsampleConv as UpsampleConv,
     gelu_sigmoid as gelu_sigmoid,
     lecun_normal as lecun_normal,
     max_pool as max_pool,

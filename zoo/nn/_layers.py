@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._conv import conv, upsample_conv
+from ._conv import conv
 
 
 def lecun_normal(shape: tuple[int, ...], fan_in: int, *, key: PRNGKeyArray) -> Float[Array, " ..."]:
@@ -32,31 +32,24 @@ class Linear(eqx.Module):
 
 
 class Conv(eqx.Module):
-    """A convolution of one image, stride 1, zero-padded to its own size; channels last."""
+    """A convolution of one image, zero-padded to its own size; channels last.
+
+    `operation` is `conv`, or `upsample_conv` for twice the height and width.
+    """
 
     kernel: Float[Array, " rows columns channels out_channels"]
     bias: Float[Array, " out_channels"]
+    operation: Callable
 
-    def __init__(self, channels: int, out_channels: int, *, size: int = 3, key: PRNGKeyArray):
+    def __init__(
+        self, channels: int, out_channels: int, *, size: int = 3, operation: Callable = conv, key: PRNGKeyArray
+    ):
         self.kernel = lecun_normal((size, size, channels, out_channels), size * size * channels, key=key)
         self.bias = jnp.zeros(out_channels)
-
-    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width out_channels"]:
-        return conv(x, self.kernel) + self.bias[None, None]
-
-
-class UpsampleConv(eqx.Module):
-    """Nearest-neighbour upsampling by two in each direction, then a convolution, as one map."""
-
-    kernel: Float[Array, " rows columns channels out_channels"]
-    bias: Float[Array, " out_channels"]
-
-    def __init__(self, channels: int, out_channels: int, *, size: int = 3, key: PRNGKeyArray):
-        self.kernel = lecun_normal((size, size, channels, out_channels), size * size * channels, key=key)
-        self.bias = jnp.zeros(out_channels)
+        self.operation = operation
 
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " tall wide out_channels"]:
-        return upsample_conv(x, self.kernel) + self.bias[None, None]
+        return self.operation(x, self.kernel) + self.bias[None, None]
 
 
 def upsample(x: Float[Array, " height width channels"]) -> Float[Array, " tall wide channels"]:

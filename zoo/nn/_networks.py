@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._layers import Conv, Linear, Sequential, UpsampleConv, max_pool
+from ._conv import conv, upsample_conv
+from ._layers import Conv, Linear, Sequential, max_pool
 from ._norm import AxisNames, normalisation
 
 
@@ -41,14 +42,14 @@ class MLP(eqx.Module):
         return self.layers(x.reshape(-1)).reshape(self.out_shape)
 
 
-def _convolutions(
-    convolution: Callable, sizes: tuple[int, ...], norm: str, axis_names: AxisNames, *, key: PRNGKeyArray
+def _stage(
+    operation: Callable, sizes: tuple[int, ...], norm: str, axis_names: AxisNames, *, key: PRNGKeyArray
 ) -> list[Callable]:
-    """`convolution`, then plain ones, from `sizes[0]` channels to `sizes[-1]`, each normalised and activated."""
+    """Convolutions from `sizes[0]` channels to `sizes[-1]`, each normalised and activated; the first by `operation`."""
     layers = []
     for a, b, key in zip(sizes[:-1], sizes[1:], jr.split(key, len(sizes) - 1), strict=True):
-        layers += [convolution(a, b, key=key), *normalisation(norm, b, axis_names), jax.nn.selu]
-        convolution = Conv
+        layers += [Conv(a, b, operation=operation, key=key), *normalisation(norm, b, axis_names), jax.nn.selu]
+        operation = conv
     return layers
 
 
@@ -58,13 +59,11 @@ class ConvEncoder(eqx.Module):
     stages: Sequential
     head: Linear
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], out_size: int, *, norm: str = "none", key: PRNGKeyArray
-    ):
+    def __init__(self, image_shape: tuple[int, int, int], out_size: int, *, norm: str = "none", key: PRNGKeyArray):
         channels, height, width = image_shape
         key1, key2, key3 = jr.split(key, 3)
-        first = _convolutions(Conv, (channels, 32, 32), norm, ("batch",), key=key1)
-        second = _convolutions(Conv, (32, 64, 64), norm, ("batch",), key=key2)
+        first = _stage(conv, (channels, 32, 32), norm, ("batch",), key=key1)
+        second = _stage(conv, (32, 64, 64), norm, ("batch",), key=key2)
         self.stages = Sequential((*first, max_pool, *second, max_pool))
         self.head = Linear(64 * (height // 4) * (width // 4), out_size, key=key3)
 
@@ -80,16 +79,14 @@ class ConvDecoder(eqx.Module):
     stages: Sequential
     head_shape: tuple[int, int, int]
 
-    def __init__(
-        self, latent_size: int, image_shape: tuple[int, ...], *, norm: str = "none", key: PRNGKeyArray
-    ):
+    def __init__(self, latent_size: int, image_shape: tuple[int, ...], *, norm: str = "none", key: PRNGKeyArray):
         channels, height, width = image_shape
         key1, key2, key3, key4 = jr.split(key, 4)
         axis_names = ("batch", "k")
         self.head_shape = (height // 4, width // 4, 64)
         self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
-        first = _convolutions(UpsampleConv, (64, 32, 32), norm, axis_names, key=key2)
-        second = _convolutions(UpsampleConv, (32, 64, 64), norm, axis_names, key=key3)
+        first = _stage(upsample_conv, (64, 32, 32), norm, axis_names, key=key2)
+        second = _stage(upsample_conv, (32, 64, 64), norm, axis_names, key=key3)
         self.stages = Sequential((*first, *second, Conv(64, channels, key=key4)))
 
     def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:

@@ -1,0 +1,234 @@
+import os
+import subprocess
+import sys
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from jax import lax
+
+from zoo.nn._conv import conv, upsample_conv
+
+
+def plain_conv(x, kernel, stride=1):
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(x[None], kernel, (stride, stride), "SAME", dimension_numbers=layout)[0]
+
+
+def plain_upsample_conv(x, kernel):
+    return plain_conv(jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1), kernel)
+
+
+def brute_force(x, kernel):
+    height, width, _ = x.shape
+    above, left = kernel.shape[0] // 2, kernel.shape[1] // 2
+    y = np.zeros((height, width, kernel.shape[3]))
+    for i, j in np.ndindex(height, width):
+        for a, b in np.ndindex(*kernel.shape[:2]):
+            if 0 <= i + a - above < height and 0 <= j + b - left < width:
+                y[i, j] += x[i + a - above, j + b - left] @ kernel[a, b]
+    return y
+
+
+def assert_close(actual, expected, tolerance):
+    for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        assert a.shape == e.shape and a.dtype == e.dtype
+        assert np.max(np.abs(a - e)) <= tolerance * np.max(np.abs(e))
+
+
+def over_batch_and_k(function):
+    return jax.vmap(jax.vmap(function, in_axes=(0, None), axis_name="k"), in_axes=(0, None), axis_name="batch")
+
+
+def energy(function):
+    return lambda x, kernel: jnp.sum(jnp.sin(function(x, kernel)))
+
+
+def every_use(function):
+    """All the ways in which a model uses a convolution, as one function of a stack of stacks and kernels."""
+
+    def uses(xs, kernel, kernels):
+        x, stack = xs[0, 0], over_batch_and_k(function)
+        models = jax.vmap(jax.vmap(function, in_axes=(0, None)))
+        one_x_many_models = jax.vmap(jax.vmap(function, in_axes=(None, 0)), in_axes=(0, None))
+        example_gradient = over_batch_and_k(jax.grad(energy(function), argnums=(0, 1)))
+        return {
+            "one": function(x, kernel),
+            "stack": stack(xs, kernel),
+            "last axis": jax.vmap(function, in_axes=(3, None), out_axes=3)(jnp.moveaxis(xs[0], 0, 3), kernel),
+            "models": models(xs, kernels),
+            "one x, many models": one_x_many_models(xs[0], kernels),
+            "gradient of one": jax.grad(energy(function), argnums=(0, 1))(x, kernel),
+            "gradient": jax.grad(energy(stack), argnums=(0, 1))(xs, kernel),
+            "per-example gradients": example_gradient(xs, kernel),
+            "gradient of models": jax.grad(energy(models), argnums=(0, 1))(xs, kernels),
+            "forward mode": jax.jvp(stack, (xs, kernel), (jnp.cos(xs), jnp.cos(kernel))),
+            "second derivative": jax.jvp(
+                jax.grad(energy(function), argnums=(0, 1)), (x, kernel), (jnp.cos(x), jnp.cos(kernel))
+            ),
+        }
+
+    return jax.jit(uses)
+
+
+def operands(height, width, channels, out, kernel_height, kernel_width, dtype):
+    key_x, key_kernel, key_kernels = jr.split(jr.key(0), 3)
+    shape = kernel_height, kernel_width, channels, out
+    return (
+        jr.normal(key_x, (4, 5, height, width, channels), dtype),
+        jr.normal(key_kernel, shape, dtype),
+        jr.normal(key_kernels, (4, *shape), dtype),
+    )
+
+
+SAME = (conv, plain_conv)
+STRIDE_2 = (lambda x, kernel: conv(x, kernel, 2), lambda x, kernel: plain_conv(x, kernel, 2))
+STRIDE_3 = (lambda x, kernel: conv(x, kernel, 3), lambda x, kernel: plain_conv(x, kernel, 3))
+UPSAMPLE = (upsample_conv, plain_upsample_conv)
+CASES = {
+    "3x3": (SAME, (7, 6, 3, 4, 3, 3)),
+    "1x1": (SAME, (3, 5, 4, 3, 1, 1)),
+    "5x3, one channel in": (SAME, (6, 5, 1, 3, 5, 3)),
+    "3x5, one channel out": (SAME, (5, 7, 3, 1, 3, 5)),
+    "kernel beyond the image": (SAME, (2, 1, 2, 3, 5, 5)),
+    "stride 2, even size": (STRIDE_2, (8, 8, 3, 2, 3, 3)),
+    "stride 2, odd size": (STRIDE_2, (7, 9, 2, 3, 5, 3)),
+    "stride 2, 1x1": (STRIDE_2, (5, 6, 2, 3, 1, 1)),
+    "stride 3": (STRIDE_3, (8, 7, 2, 3, 5, 3)),
+    "upsampled 3x3": (UPSAMPLE, (4, 3, 3, 2, 3, 3)),
+    "upsampled 5x1": (UPSAMPLE, (3, 4, 2, 3, 5, 1)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equals_plain_autodiff_in_float64(case):
+    (ours, plain), sizes = CASES[case]
+    with jax.enable_x64(True):
+        arguments = operands(*sizes, jnp.float64)
+        assert_close(every_use(ours)(*arguments), every_use(plain)(*arguments), 1e-12)
+
+
+@pytest.mark.parametrize("case", ["3x3", "upsampled 3x3"])
+def test_equals_plain_autodiff_in_float32(case):
+    (ours, plain), _ = CASES[case]
+    # 45 images: two full chunks of the weight gradient and a rest.
+    xs, kernel, _ = operands(8, 8, 16, 8, 3, 3, jnp.float32)
+    xs = jnp.concatenate([xs, xs[:, :4]], axis=1)
+    loss = lambda f: jax.jit(jax.value_and_grad(energy(over_batch_and_k(f)), argnums=(0, 1)))
+    assert_close(loss(ours)(xs, kernel), loss(plain)(xs, kernel), 5e-6)
+
+
+def test_equals_the_definition():
+    x, kernel = (np.asarray(a, np.float64) for a in operands(5, 4, 2, 3, 3, 5, jnp.float32)[:2])
+    with jax.enable_x64(True):
+        y = conv(jnp.asarray(x[0, 0]), jnp.asarray(kernel))
+    assert np.max(np.abs(y - brute_force(x[0, 0], kernel))) < 1e-13
+
+
+def test_stack_reaches_one_convolution():
+    # Nested maps give one convolution of the whole stack, forward and backward, and no sum afterwards.
+    xs, kernel, _ = operands(6, 6, 3, 4, 3, 3, jnp.float32)
+    gradient = jax.grad(energy(over_batch_and_k(conv)), argnums=(0, 1))
+    jaxpr = jax.make_jaxpr(gradient)(xs, kernel).jaxpr
+    shapes = {}
+    for equation in jaxpr.eqns:
+        shapes.setdefault(equation.primitive.name, []).append([v.aval.shape for v in equation.invars])
+    assert shapes["zoo_conv"] == [[(20, 6, 6, 3), (3, 3, 3, 4)], [(20, 6, 6, 4), (3, 3, 4, 3)]]
+    assert shapes["zoo_conv_weight_gradient"] == [[(20, 6, 6, 3), (20, 6, 6, 4)]]
+
+
+def test_under_equinox_ensembles_and_loops():
+    class Layer(eqx.Module):
+        kernel: jax.Array
+
+        def __call__(self, x):
+            return conv(x, self.kernel)
+
+    xs, _, kernels = operands(5, 5, 3, 3, 3, 3, jnp.float32)
+    layers = eqx.filter_vmap(Layer)(kernels)
+    loss = lambda layer, x: jnp.sum(jax.vmap(layer)(x) ** 2)
+    gradients = eqx.filter_vmap(eqx.filter_grad(loss))(layers, xs)
+    mapped = lax.map(lambda pair: eqx.filter_grad(loss)(Layer(pair[0]), pair[1]).kernel, (kernels, xs))
+    plain = jax.grad(lambda k, x: jnp.sum(jax.vmap(plain_conv, in_axes=(0, None))(x, k) ** 2))
+    expected = jnp.stack([plain(k, x) for k, x in zip(kernels, xs)])
+    assert_close(gradients.kernel, expected, 5e-6)
+    assert_close(mapped, expected, 5e-6)
+
+
+@pytest.mark.parametrize("function", [conv, upsample_conv])
+def test_even_kernel_is_refused(function):
+    with pytest.raises(ValueError, match=f"`{function.__name__}.*odd.*got 2 x 3"):
+        function(jnp.ones((4, 4, 1)), jnp.ones((2, 3, 1, 1)))
+
+
+SHARDED = """
+import jax, jax.numpy as jnp, jax.random as jr, numpy as np
+from jax.sharding import AxisType, PartitionSpec as P
+from zoo.nn._conv import conv, upsample_conv
+mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
+xs = jr.normal(jr.key(0), (34, 6, 6, 3)); kernels = jr.normal(jr.key(1), (2, 3, 3, 3, 3))
+def loss(kernels, xs):
+    y = jax.vmap(lambda x: upsample_conv(conv(x, kernels[0]), kernels[1]))(xs)
+    return jnp.mean(jnp.sin(y))
+one = jax.value_and_grad(loss)(kernels, xs)
+def mean(kernels, xs):
+    return jax.lax.pmean(loss(kernels, xs), "data")
+def both(kernels, xs):
+    kernels = jax.lax.pcast(kernels, "data", to="varying")
+    return jax.lax.pmean(jax.value_and_grad(loss)(kernels, xs), "data")
+def outside(kernels, xs):
+    sharded = jax.shard_map(mean, mesh=mesh, in_specs=(P(), P("data")), out_specs=P())
+    return jax.value_and_grad(sharded)(kernels, xs)
+within = jax.shard_map(both, mesh=mesh, in_specs=(P(), P("data")), out_specs=P())
+unchecked = jax.shard_map(
+    lambda k, x: jax.lax.pmean(jax.value_and_grad(loss)(k, x), "data"),
+    mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False,
+)
+split = jax.device_put(xs, jax.NamedSharding(mesh, P("data")))
+automatic = jax.value_and_grad(loss)
+for many in (outside, within, unchecked, automatic):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(jax.jit(many)(kernels, split))):
+        assert np.max(np.abs(a - b)) <= 5e-6 * np.max(np.abs(a)), many
+"""
+
+
+def test_two_devices():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-W", "error", "-c", SHARDED], check=True, env=environment)
+
+
+def test_as_fast_in_a_loop():
+    # A plain convolution's weight gradient is a hundred times slower in a loop; ours should not notice.
+    key_x, key_kernel = jr.split(jr.key(0))
+    xs, kernel = jr.normal(key_x, (64, 14, 14, 32)), jr.normal(key_kernel, (3, 3, 32, 32)) / 20
+    steps = 4
+
+    def step(kernel, xs):
+        loss = lambda kernel, xs: jnp.sum(jnp.tanh(jax.vmap(conv, in_axes=(0, None))(xs, kernel)))
+        g_kernel, g_xs = jax.grad(loss, argnums=(0, 1))(kernel, xs)
+        return kernel - 1e-9 * g_kernel, xs - 1e-9 * g_xs
+
+    outside = jax.jit(step)
+    inside = jax.jit(lambda *start: lax.scan(lambda s, _: (step(*s), None), start, length=steps)[0])
+
+    def seconds(function, repeats):
+        start = time.perf_counter()
+        state = kernel, xs
+        for _ in range(repeats):
+            state = function(*state)
+        jax.block_until_ready(state)
+        return time.perf_counter() - start
+
+    seconds(outside, 1), seconds(inside, 1)
+    times_outside, times_inside = [], []
+    for _ in range(60):
+        times_outside.append(seconds(outside, steps))
+        times_inside.append(seconds(inside, 1))
+        # The quietest moment of a busy machine decides; no need to wait for another one.
+        if len(times_inside) >= 5 and min(times_inside) < 1.5 * min(times_outside):
+            break
+    assert min(times_inside) < 2 * min(times_outside)
