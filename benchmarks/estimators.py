@@ -1,4 +1,25 @@
-"""How noisy is each estimator of the encoder's gradient, and what does it cost?"""
+"""How noisy is each estimator of the encoder's gradient, and what does it cost?
+
+DReG keeps its signal as k grows, where IWAE's falls to the noise floor of the measurement (.8 over the
+root of the number of replicates: .0025, .0025, .006, .008); STL's is larger still, but of a biased gradient
+(|z| averages .8 where there is no bias). DReG costs what IWAE costs.
+
+`python benchmarks/estimators.py`, 2-core x86 CPU, jax 0.10.2, 2026-11-22:
+
+    Signal-to-noise of the encoder's gradient; mean |z| of the bias against IWAE's gradient
+        k    ELBO    IWAE     STL    DReG   |z| STL  |z| DReG
+        1   0.121   0.121   0.482   0.482      0.94      0.94
+       10   0.381   0.039   1.158   0.774    105.54      0.97
+      100   1.209   0.012   3.578   2.307    166.42      0.66
+     1000   3.800   0.008  11.258   7.244    375.30      0.92
+
+    Cost of a gradient (784-200-200-50 tanh; batch 20, at k = 1000 batch 4), DReG against IWAE
+        k   IWAE ms   DReG ms    time   FLOPs
+       10      5.27      5.30   1.002  0.9995
+       50     14.14     14.20   1.007  0.9998
+      100     25.85     25.98   1.006  1.0002
+     1000     67.70     70.35   1.028  1.0038
+"""
 
 import math
 import statistics
@@ -111,7 +132,7 @@ def main():
     for k, replicates in [(1, 100_000), (10, 100_000), (100, 20_000), (1000, 10_000)]:
         ratios, stl, dreg = signal_to_noise(k, replicates)
         print(f"{k:>5}" + "".join(f"{r:8.3f}" for r in ratios.values()) + f"{stl:10.2f}{dreg:10.2f}")
-    print("\nCost of a gradient (784-200-200-50 tanh, batch 20), DReG against IWAE")
+    print("\nCost of a gradient (784-200-200-50 tanh; batch 20, at k = 1000 batch 4), DReG against IWAE")
     print(f"{'k':>5}{'IWAE ms':>10}{'DReG ms':>10}{'time':>8}{'FLOPs':>8}")
     for k in (10, 50, 100, 1000):
         plain, dreg, time_ratio, flops = cost(k, batch_size=20 if k < 1000 else 4)

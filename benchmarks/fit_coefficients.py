@@ -26,8 +26,7 @@ SERIES = 40  # terms of the Taylor series below; they serve where the closed for
 def _cumulant_series(u, power):
     """sum_n B_2n/(2n)! * power(2n) * u^(n-1); for power(n) = 1/n that is log(sinh(a/2)/(a/2))/u."""
     return mp.fsum(
-        mp.bernoulli(2 * n) / mp.factorial(2 * n) * power(mp.mpf(2 * n)) * u ** (n - 1)
-        for n in range(1, SERIES)
+        mp.bernoulli(2 * n) / mp.factorial(2 * n) * power(mp.mpf(2 * n)) * u ** (n - 1) for n in range(1, SERIES)
     )
 
 
@@ -157,9 +156,7 @@ def main():
         for dtype, degree in zip((np.float32, np.float64), degrees):
             coefficients, *errors = fit(function, interval, centre, degree, dtype)
             ideal, worst = (float(error / float(np.finfo(dtype).eps)) for error in errors)
-            print(
-                f"{name} {dtype.__name__} degree {degree}: {ideal:.3f}, rounded {worst:.3f}", file=sys.stderr
-            )
+            print(f"{name} {dtype.__name__} degree {degree}: {ideal:.3f}, rounded {worst:.3f}", file=sys.stderr)
             print(f"\n{name}_{dtype.__name__.upper()} = (")
             for c in coefficients:
                 print(f"    {c!r},")

@@ -82,5 +82,7 @@ def data(like, *, seed=2):
     a = np.abs(like).astype(np.float64)
     near = np.minimum(1, np.log(a + 1.1) / (a + 1) * rng.exponential(1, n))
     x = np.where(rng.random(n) < 0.5, rng.random(n), np.where(like > 0, 1 - near, near))
+    # where 1 - x is rounded at its coarsest
+    x = np.where((a > 4) & (a < 12) & (rng.random(n) < 0.5), rng.uniform(0.4, 0.5, n), x)
     x = np.where(rng.random(n) < 0.15, rng.choice([0.0, 0.5, 1.0], n), x)
     return np.clip(x, 0, 1).astype(like.dtype)

@@ -101,9 +101,7 @@ def test_a_failing_disk_leaves_the_old_file(call, number, tmp_path, monkeypatch)
         save(path, "new")
     monkeypatch.undo()
     assert caught.value.errno == number
-    assert (
-        str(path) in str(caught.value) and "untouched" in str(caught.value) and "\n" not in str(caught.value)
-    )
+    assert str(path) in str(caught.value) and "untouched" in str(caught.value) and "\n" not in str(caught.value)
     assert load(path) == "old" and os.listdir(tmp_path) == ["tree"]
 
 
@@ -189,9 +187,7 @@ def test_the_second_writer_is_refused_until_the_first_ends(tmp_path):
 def test_a_killed_holder_frees_the_lock(tmp_path):
     code = "import sys, time; from zoo.train._checkpoints import run_lock\n"
     code += "with run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(60)"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True
-    ) as holder:
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         with pytest.raises(BlockingIOError), run_lock(tmp_path):
             pass

@@ -88,9 +88,7 @@ def test_sprites_move_turn_and_grow():
 def test_sprites_stay_within_the_image_and_differ():
     """In the four corners a shape has the area it has in the middle; neighbours differ even at 28 x 28."""
     sprites = data.sprites(28)
-    rows = np.stack(
-        [(s, 5, o, x, y) for s in range(3) for o in range(0, 40, 3) for x in (0, 31) for y in (0, 31)]
-    )
+    rows = np.stack([(s, 5, o, x, y) for s in range(3) for o in range(0, 40, 3) for x in (0, 31) for y in (0, 31)])
     corners = sprites.images(rows).sum((1, 2, 3)) / 255
     middles = sprites.images(rows * [1, 1, 1, 0, 0] + [0, 0, 0, 16, 16]).sum((1, 2, 3)) / 255
     np.testing.assert_allclose(corners, middles, rtol=0.07)

@@ -54,9 +54,7 @@ def test_chunks_change_nothing_but_rounding(chunk_size):
 def test_an_example_scores_the_same_alone_and_in_company():
     model = linear_gaussian()
     together = zoo.log_likelihood(model, XS, k=10, key=jr.key(4))
-    np.testing.assert_allclose(
-        zoo.log_likelihood(model, XS[:1], k=10, key=jr.key(4)), together[:1], atol=1e-5
-    )
+    np.testing.assert_allclose(zoo.log_likelihood(model, XS[:1], k=10, key=jr.key(4)), together[:1], atol=1e-5)
 
 
 def test_memory_does_not_grow_with_k():
@@ -90,9 +88,7 @@ def test_reconstructions_are_the_likelihood_s_mean_and_not_its_logits():
     assert pictures.shape == xs.shape
     eta = 8 * jnp.ones((1, 8, 8))
     constant = eqx.tree_at(lambda m: m.decoder, model, lambda z: eta, is_leaf=lambda m: callable(m))
-    np.testing.assert_allclose(
-        zoo.reconstruct(constant, xs, key=jr.key(1)), 1 / (1 - np.exp(-8.0)) - 1 / 8, rtol=1e-5
-    )
+    np.testing.assert_allclose(zoo.reconstruct(constant, xs, key=jr.key(1)), 1 / (1 - np.exp(-8.0)) - 1 / 8, rtol=1e-5)
 
 
 def test_codes_are_posterior_means():

@@ -57,9 +57,7 @@ def test_the_decoder_s_inputs_come_out_standardised(frozen, model):
     keys = jnp.concatenate(keys)
     xs = jnp.asarray(XS[chosen])
     draw = lambda x, key: frozen.draw(x, k=1, key=jr.split(key)[1]).z[0]
-    hidden = jax.vmap(lambda z: frozen.decoder.head(z).reshape(frozen.decoder.head_shape))(
-        jax.vmap(draw)(xs, keys)
-    )
+    hidden = jax.vmap(lambda z: frozen.decoder.head(z).reshape(frozen.decoder.head_shape))(jax.vmap(draw)(xs, keys))
     for layer, fixed in zip(model.decoder.stages.layers, frozen.decoder.stages.layers, strict=True):
         hidden = jax.vmap(fixed)(hidden)
         if isinstance(layer, nn.BatchNorm):

@@ -59,9 +59,7 @@ def serving(directory: Path, cut: int | None = None):
         def copyfile(self, source, outputfile):
             outputfile.write(source.read() if cut is None else source.read()[:cut])
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=str(directory))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(directory)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -162,11 +160,7 @@ def test_a_bomb_does_not_go_off(tmp_path):
     """200 MB of zeros behind a header that declares 9,408 bytes."""
     path = tmp_path / "bomb"
     stream = zlib.compressobj(9, zlib.DEFLATED, 31)
-    bomb = (
-        stream.compress(PLAIN)
-        + b"".join(stream.compress(bytes(1 << 20)) for _ in range(200))
-        + stream.flush()
-    )
+    bomb = stream.compress(PLAIN) + b"".join(stream.compress(bytes(1 << 20)) for _ in range(200)) + stream.flush()
     path.write_bytes(bomb)
     tracemalloc.start()
     try:

@@ -149,9 +149,7 @@ def test_draws_are_what_they_say():
     for i, z in enumerate(draws.z):
         np.testing.assert_allclose(draws.log_posterior[i], posterior.log_prob(z), rtol=1e-5)
         np.testing.assert_allclose(draws.log_prior[i], model.prior.log_prob(z), rtol=1e-5)
-        np.testing.assert_allclose(
-            draws.log_likelihood[i], model.likelihood.log_prob(model.decode(z), x), rtol=1e-5
-        )
+        np.testing.assert_allclose(draws.log_likelihood[i], model.likelihood.log_prob(model.decode(z), x), rtol=1e-5)
     assert len({tuple(z) for z in draws.z.tolist()}) == 4
     # More draws leave the first ones as they are.
     np.testing.assert_array_equal(model.draw(x, k=2, key=jr.key(1)).z, draws.z[:2])
@@ -162,9 +160,7 @@ def test_the_closed_form_kl_is_the_mean_of_the_draws():
     prior = priors.StandardNormal(2)
     zs = jax.vmap(lambda key: posterior.sample(key=key))(jr.split(jr.key(0), 200_000))
     log_ratio = jax.vmap(posterior.log_prob)(zs) - jax.vmap(prior.log_prob)(zs)
-    np.testing.assert_allclose(
-        posterior.kl(prior), jnp.mean(log_ratio), atol=4 * float(jnp.std(log_ratio)) / 447
-    )
+    np.testing.assert_allclose(posterior.kl(prior), jnp.mean(log_ratio), atol=4 * float(jnp.std(log_ratio)) / 447)
 
 
 def test_densities_over_z_integrate_to_one():

@@ -8,7 +8,7 @@ import numpy as np
 
 import zoo
 from zoo import plots
-from zoo.likelihoods import continuous_bernoulli
+from zoo.likelihoods import continuous_bernoulli, gaussian
 from zoo.plots._tiles import tile
 from zoo.priors import AbstractPrior, StandardNormal
 
@@ -37,6 +37,7 @@ def _widen(leaf):
 
 
 MODEL = _model()
+TOY = zoo.MLPVAE(2, 2, width_size=8, depth=1, likelihood=gaussian(scale=0.5), key=jr.key(0))
 
 
 def decoded(model, z):

@@ -36,9 +36,7 @@ def modules():
 def imported_rooms(path: Path):
     """The rooms that a file imports from: `from ..room import`, `from .. import room`, `from zoo import`."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (
-            node.level == 2 or (node.module or "").split(".")[0] == "zoo"
-        ):
+        if isinstance(node, ast.ImportFrom) and (node.level == 2 or (node.module or "").split(".")[0] == "zoo"):
             module = (node.module or "").removeprefix("zoo").lstrip(".").split(".")[0]
             yield from [module] if module else [alias.name for alias in node.names]
 
@@ -54,9 +52,7 @@ def classes():
     for name in zoo.__all__:
         room = getattr(zoo, name)
         if inspect.ismodule(room):
-            yield from (
-                kind for _, kind in inspect.getmembers(room, inspect.isclass) if issubclass(kind, eqx.Module)
-            )
+            yield from (kind for _, kind in inspect.getmembers(room, inspect.isclass) if issubclass(kind, eqx.Module))
 
 
 def test_classes_are_abstract_or_final():
@@ -75,9 +71,7 @@ def test_methods_are_implemented_once():
             for base in kind.__mro__[1:]:
                 inherited = vars(base).get(name)
                 abstract = getattr(inherited, "__isabstractmethod__", False)
-                assert inherited is None or abstract, (
-                    f"{kind.__name__}.{name} overrides {base.__name__}.{name}"
-                )
+                assert inherited is None or abstract, f"{kind.__name__}.{name} overrides {base.__name__}.{name}"
 
 
 def test_files_are_short():

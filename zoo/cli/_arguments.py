@@ -56,16 +56,20 @@ class Train:
     """Weight of the penalty; the two DIP penalties have weights of their own, which this multiplies."""
     latent_size: int | None = None
     """Dimensions of z. Unless given: 8 for images, 2 for points in the plane."""
+    width_size: int | None = None
+    """Width of the networks. Unless given: 16 channels for conv (the reference network has 32), 200 units for mlp."""
     norm: Annotated[str, _choice(names.NORMS)] = "none"
     """Normalisation after each convolution of the conv model."""
     epochs: int | None = None
     """Passes over the training data. Unless given: as many as take about two minutes on two cores."""
-    batch_size: int = 128
+    batch_size: int = 32
     """Examples to a step."""
     learning_rate: float = 1e-3
     """Of Adam; falls to zero along a cosine."""
     evaluation_k: int = 100
     """Draws for each held-out example in the log-likelihood at the end."""
+    evaluation_examples: int | None = None
+    """Held-out examples measured at the end. Unless given: 250 images, or all points; `zoo evaluate` takes all."""
     seed: int = 0
     """All of the run's randomness."""
     out: Path | None = None

@@ -34,16 +34,17 @@ def resolve(settings: Train) -> Train:
     image = settings.data in names.IMAGES
     default = lambda value, otherwise: otherwise if value is None else value
     likelihood = default(settings.likelihood, "continuous-bernoulli" if image else "gaussian-shared")
+    kind = default(settings.model, "conv" if image else "mlp")
     settings = dataclasses.replace(
         settings,
-        model=default(settings.model, "conv" if image else "mlp"),
+        model=kind,
+        width_size=default(settings.width_size, 16 if kind == "conv" else 200),
         likelihood=likelihood,
         objective=default(settings.objective, "elbo" if settings.beta is None else "beta-elbo"),
         latent_size=default(settings.latent_size, 8 if image else 2),
         epochs=default(settings.epochs, names.EPOCHS.get(settings.data, 100)),
-        observe=default(
-            settings.observe, names.OBSERVE_OF.get(likelihood, "dequantise") if image else "scale"
-        ),
+        evaluation_examples=default(settings.evaluation_examples, 250 if image else 2_000),
+        observe=default(settings.observe, names.OBSERVE_OF.get(likelihood, "dequantise") if image else "scale"),
     )
     for option in names.KINDS:
         if getattr(settings, option) is not None:
@@ -52,12 +53,10 @@ def resolve(settings: Train) -> Train:
     if not image and settings.model == "conv":
         raise ValueError(f"`--model conv --data {settings.data}`: points are no images; pass --model mlp")
     if not image and settings.observe != "scale":
-        raise ValueError(
-            f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out"
-        )
+        raise ValueError(f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out")
     if settings.model != "conv" and settings.norm != "none":
         raise ValueError(f"`--norm {settings.norm} --model {settings.model}`: only the conv model has it")
-    for option in ("k", "evaluation_k", "epochs", "batch_size", "latent_size"):
+    for option in ("k", "evaluation_k", "evaluation_examples", "epochs", "batch_size", "latent_size", "width_size"):
         if getattr(settings, option) < 1:
             raise ValueError(f"`--{option.replace('_', '-')} {getattr(settings, option)}`: pass at least 1")
     if not 0 < settings.learning_rate < float("inf"):
@@ -85,7 +84,7 @@ def model(settings: Train, data_shape: tuple[int, ...]) -> Any:
 
     likelihood = names.look_up("likelihood", settings, names.LIKELIHOODS)
     kind = names.look_up("model", settings, names.MODELS)
-    options = {"norm": settings.norm} if settings.model == "conv" else {}
+    options = {"width_size": settings.width_size} | ({"norm": settings.norm} if settings.model == "conv" else {})
     key = jr.fold_in(jr.key(settings.seed), 0)
     return kind(data_shape, settings.latent_size, likelihood=likelihood, **options, key=key)
 
@@ -103,9 +102,7 @@ def objective(settings: Train) -> Callable:
     given = {name: value for name, value in options.items() if value is not None}
     named = f"`--objective {settings.objective}`"
     for name in sorted(set(given) - set(takes)):
-        raise ValueError(
-            f"{named} has no {name}; leave out `--{name} {given[name]}`, or choose another objective"
-        )
+        raise ValueError(f"{named} has no {name}; leave out `--{name} {given[name]}`, or choose another objective")
     for name in sorted(set(takes) - set(given)):
         raise ValueError(f"{named} needs its {name}; pass `--{name}`")
     if settings.warmup < 0:

@@ -21,9 +21,7 @@ Table = dict[str, Entry]
 
 MODELS: Table = {
     "conv": Entry(lambda: zoo.ConvVAE, "convolutional VAE of images; Kingma & Welling 2014"),
-    "mlp": Entry(
-        lambda: zoo.MLPVAE, "fully connected VAE of vectors or flattened images; Kingma & Welling 2014"
-    ),
+    "mlp": Entry(lambda: zoo.MLPVAE, "fully connected VAE of vectors or flattened images; Kingma & Welling 2014"),
 }
 LIKELIHOODS: Table = {
     "bernoulli": Entry(lambda: zoo.likelihoods.bernoulli, "black or white pixels"),
@@ -38,9 +36,7 @@ LIKELIHOODS: Table = {
         lambda: zoo.likelihoods.gaussian_shared(), "normal, one learned scale (sigma-VAE); Rybkin et al. 2021"
     ),
     "laplace": Entry(lambda: zoo.likelihoods.laplace(), "double exponential, fixed scale 0.1"),
-    "student-t": Entry(
-        lambda: zoo.likelihoods.student_t, "heavy tails; location, scale, degrees of freedom decoded"
-    ),
+    "student-t": Entry(lambda: zoo.likelihoods.student_t, "heavy tails; location, scale, degrees of freedom decoded"),
     "logistic": Entry(lambda: zoo.likelihoods.logistic, "logistic, location and scale decoded"),
     "beta": Entry(lambda: zoo.likelihoods.beta, "beta density of pixels in (0, 1)"),
     "truncated-normal": Entry(lambda: zoo.likelihoods.truncated_normal, "normal restricted to [0, 1]"),
@@ -51,25 +47,19 @@ LIKELIHOODS: Table = {
 }
 OBJECTIVES: Table = {
     "elbo": Entry(lambda: zoo.objectives.elbo, "evidence lower bound, Monte Carlo; Kingma & Welling 2014"),
-    "elbo-kl": Entry(
-        lambda: zoo.objectives.elbo_kl, "the same, divergence in closed form; Kingma & Welling 2014"
-    ),
+    "elbo-kl": Entry(lambda: zoo.objectives.elbo_kl, "the same, divergence in closed form; Kingma & Welling 2014"),
     "beta-elbo": Entry(lambda: zoo.objectives.beta_elbo, "--beta times the divergence; Higgins et al. 2017"),
     "capacity-elbo": Entry(
         lambda: zoo.objectives.capacity_elbo, "--gamma |divergence - --capacity|; Burgess et al. 2018"
     ),
     "free-bits": Entry(lambda: zoo.objectives.free_bits, "the first --nats are free; Kingma et al. 2016"),
     "iwae": Entry(lambda: zoo.objectives.iwae, "importance-weighted bound; Burda et al. 2016"),
-    "miwae": Entry(
-        lambda: zoo.objectives.miwae, "mean of --m importance-weighted bounds; Rainforth et al. 2018"
-    ),
+    "miwae": Entry(lambda: zoo.objectives.miwae, "mean of --m importance-weighted bounds; Rainforth et al. 2018"),
     "ciwae": Entry(lambda: zoo.objectives.ciwae, "--beta ELBO + (1 - --beta) IWAE; Rainforth et al. 2018"),
     "piwae": Entry(lambda: zoo.objectives.piwae, "IWAE for the model, MIWAE for q; Rainforth et al. 2018"),
     "renyi": Entry(lambda: zoo.objectives.renyi, "Renyi bound of order --alpha; Li & Turner 2016"),
     "power": Entry(lambda: zoo.objectives.power, "power mean of the weights, --exponent; Li & Turner 2016"),
-    "jackknife": Entry(
-        lambda: zoo.objectives.jackknife, "bias of IWAE removed to --order 1 or 2; Nowozin 2018"
-    ),
+    "jackknife": Entry(lambda: zoo.objectives.jackknife, "bias of IWAE removed to --order 1 or 2; Nowozin 2018"),
 }
 ESTIMATORS: Table = {
     "reparameterised": Entry(lambda: zoo.estimators.reparameterised, "as written; Kingma & Welling 2014"),
@@ -79,20 +69,14 @@ ESTIMATORS: Table = {
 PENALTIES: Table = {
     "total-correlation": Entry(lambda: zoo.penalties.total_correlation, "beta-TC-VAE; Chen et al. 2018"),
     "dip-i": Entry(lambda: zoo.penalties.dip_i, "covariance of the posterior means; Kumar et al. 2018"),
-    "dip-ii": Entry(
-        lambda: zoo.penalties.dip_ii, "covariance of the aggregated posterior; Kumar et al. 2018"
-    ),
+    "dip-ii": Entry(lambda: zoo.penalties.dip_ii, "covariance of the aggregated posterior; Kumar et al. 2018"),
     "mmd": Entry(lambda: zoo.penalties.mmd, "InfoVAE, WAE-MMD; Zhao et al. 2017, Tolstikhin et al. 2018"),
     "sliced-wasserstein": Entry(lambda: zoo.penalties.sliced_wasserstein, "SWAE; Kolouri et al. 2018"),
 }
 OBSERVE: Table = {
     "scale": Entry(lambda: zoo.data.scale, "x / 255"),
-    "dequantise": Entry(
-        lambda: zoo.data.dequantise, "(x + u) / 256, fresh u at each visit; Theis et al. 2016"
-    ),
-    "binarise": Entry(
-        lambda: zoo.data.binarise, "coin flips of bias x / 255 at each visit; Burda et al. 2016"
-    ),
+    "dequantise": Entry(lambda: zoo.data.dequantise, "(x + u) / 256, fresh u at each visit; Theis et al. 2016"),
+    "binarise": Entry(lambda: zoo.data.binarise, "coin flips of bias x / 255 at each visit; Burda et al. 2016"),
 }
 IMAGES: Table = {
     "fashion-mnist-mini": Entry(
@@ -121,7 +105,7 @@ KINDS: dict[str, Table] = {
 # What the model sees of an image, where a density of noisy pixels is not what the likelihood is about.
 OBSERVE_OF = {"bernoulli": "binarise", "discretized-logistic-mixture": "scale"}
 # About two minutes of training on two cores.
-EPOCHS = {"fashion-mnist-mini": 12, "fashion-mnist": 1}
+EPOCHS = {"fashion-mnist-mini": 8, "fashion-mnist": 1}
 # The options of `zoo train` that are parameters of an objective.
 OBJECTIVE_OPTIONS = ("beta", "gamma", "capacity", "nats", "m", "alpha", "exponent", "order")
 

@@ -11,9 +11,7 @@ def plot(arguments: Plot) -> None:
         print(path)
 
 
-def draw_figures(
-    run: Path, settings: Train, model: Any, dataset: build.Dataset, out: Path | None = None
-) -> list[Path]:
+def draw_figures(run: Path, settings: Train, model: Any, dataset: build.Dataset, out: Path | None = None) -> list[Path]:
     """Every figure that suits the data, as PNG files; their paths."""
     import jax.random as jr
     import matplotlib
@@ -27,9 +25,7 @@ def draw_figures(
     figures = {"loss_curve": zoo.plots.loss_curve(runs.read_metrics(run))}
     if dataset.is_images:
         codes = zoo.encode(model, dataset.test, observe=observe, key=key)
-        figures["reconstructions"] = zoo.plots.reconstructions(
-            model, dataset.test[:20], observe=observe, key=key
-        )
+        figures["reconstructions"] = zoo.plots.reconstructions(model, dataset.test[:20], observe=observe, key=key)
         figures["samples"] = zoo.plots.samples(model, 64, key=key)
         figures["latent_space"] = zoo.plots.latent_scatter(codes, dataset.test_labels, names=dataset.classes)
         figures["manifold"] = zoo.plots.manifold(model, codes)

@@ -20,9 +20,7 @@ def create(settings: Train) -> Path:
     run = Path("runs") / name if settings.out is None else settings.out
     if run.exists() and not (run.is_dir() and not any(run.iterdir())):
         if not settings.overwrite:
-            raise FileExistsError(
-                f"`--out {run}` exists already; pass another --out, or --overwrite to replace it"
-            )
+            raise FileExistsError(f"`--out {run}` exists already; pass another --out, or --overwrite to replace it")
         if not (run / "settings.json").exists():
             raise FileExistsError(f"`--out {run} --overwrite`: that is no run directory; it is left as it is")
         shutil.rmtree(run)
@@ -39,9 +37,7 @@ def read_settings(run: Path) -> Train:
     """
     path = run / "settings.json"
     if not path.exists():
-        raise FileNotFoundError(
-            f"`{run}` is no run directory: it has no settings.json; `zoo train` makes one"
-        )
+        raise FileNotFoundError(f"`{run}` is no run directory: it has no settings.json; `zoo train` makes one")
     try:
         saved = json.loads(path.read_text())["settings"]
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
@@ -91,8 +87,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 def _plain(settings: Train) -> dict[str, Any]:
     return {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in dataclasses.asdict(settings).items()
+        name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(settings).items()
     }
 
 

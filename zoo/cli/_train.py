@@ -42,14 +42,13 @@ def train(arguments: Train) -> None:
     )  # fmt: skip
     run = runs.create(settings)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
-    print(
-        f"{settings.model} on {settings.data}: {parameters:,} parameters, {len(dataset.train):,} examples; {run}"
-    )
+    print(f"{settings.model} on {settings.data}: {parameters:,} parameters, {len(dataset.train):,} examples; {run}")
     result = zoo.fit(model, dataset.train, **fit_settings, callback=runs.Metrics(run), key=jr.fold_in(key, 1))
     trained = time.perf_counter() - started
     frozen = zoo.freeze(result.model, dataset.train, observe=observe, key=jr.fold_in(key, 3))
     zoo.save(run / runs.MODEL, frozen)
-    evaluation = measure(settings, frozen, dataset, Evaluate(run, k=settings.evaluation_k))
+    measured = dataset._replace(test=dataset.test[: settings.evaluation_examples])
+    evaluation = measure(settings, frozen, measured, Evaluate(run, k=settings.evaluation_k))
     runs.write_json(run / "evaluation.json", evaluation)
     draw_figures(run, settings, frozen, dataset)
     total = time.perf_counter() - started

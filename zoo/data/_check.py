@@ -31,9 +31,7 @@ def check_batch(
     floats, no batch axis, another shape, no examples, NaN, infinities, values outside the support.
     """
     if not isinstance(xs, jax.Array | np.ndarray):
-        raise ValueError(
-            f"`{call}` needs a NumPy or JAX array, got {type(xs).__name__}; pass np.asarray(...) of it"
-        )
+        raise ValueError(f"`{call}` needs a NumPy or JAX array, got {type(xs).__name__}; pass np.asarray(...) of it")
     if xs.dtype != np.uint8 and not jax.numpy.issubdtype(xs.dtype, jax.numpy.floating):
         raise ValueError(
             f"`{call}` needs bytes (uint8, 0..255) or floats, got dtype {xs.dtype}; "
@@ -53,9 +51,7 @@ def _check_shape(found: tuple[int, ...], shape: tuple[int, ...] | None, call: st
         wanted = "(n, " + ", ".join(map(str, shape)) + ")" if shape else "(n,)"
         raise ValueError(f"`{call}` needs shape {wanted}, got {found}; {_way_out(found, shape)}")
     if math.prod(found) == 0:
-        raise ValueError(
-            f"`{call}` needs at least one example, got an empty batch of shape {found}; pass some data"
-        )
+        raise ValueError(f"`{call}` needs at least one example, got an empty batch of shape {found}; pass some data")
 
 
 def _way_out(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
@@ -84,9 +80,7 @@ def _check_values(xs: np.ndarray, support: tuple[float, float], call: str) -> No
         value = float(flat[position])
         index = tuple(int(i) for i in np.unravel_index(position, xs.shape))
         wanted = f"values in [{low:g}, {high:g}]" if math.isfinite(low) or math.isfinite(high) else "numbers"
-        raise ValueError(
-            f"`{call}` needs finite {wanted}, got {flat[position]!s} at index {index}; {_cure(value)}"
-        )
+        raise ValueError(f"`{call}` needs finite {wanted}, got {flat[position]!s} at index {index}; {_cure(value)}")
 
 
 def _cure(value: float) -> str:

@@ -34,9 +34,7 @@ def read_idx(path: str | os.PathLike, *, dimensions: int) -> UInt8[np.ndarray, "
     path = Path(path)
     size = path.stat().st_size
     if size > _LIMIT:
-        raise ValueError(
-            f"{path} has {size:,} bytes, more than the {_LIMIT:,} that an IDX file may have here"
-        )
+        raise ValueError(f"{path} has {size:,} bytes, more than the {_LIMIT:,} that an IDX file may have here")
     header_size = 4 + 4 * dimensions
     with path.open("rb") as file:
         head = file.read(header_size)
@@ -64,8 +62,7 @@ def encode_idx(array: UInt8[np.ndarray, " ..."]) -> bytes:
 def _parse_header(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
     if len(header) < 4 + 4 * dimensions:
         raise ValueError(
-            f"{path} ends within its header: {4 + 4 * dimensions} bytes needed, {len(header)} found; "
-            "get the file anew"
+            f"{path} ends within its header: {4 + 4 * dimensions} bytes needed, {len(header)} found; get the file anew"
         )
     magic, *shape = struct.unpack(f">{1 + dimensions}I", header)
     if magic != 0x0800 + dimensions:

@@ -51,9 +51,7 @@ class Sprites(eqx.Module):
 
         An index beyond the grid is taken as the nearest one on it; `images` refuses it instead.
         """
-        values = [
-            jnp.clip(factors[i], 0, size - 1).astype(jnp.float32) for i, size in enumerate(self.factor_sizes)
-        ]
+        values = [jnp.clip(factors[i], 0, size - 1).astype(jnp.float32) for i, size in enumerate(self.factor_sizes)]
         shape, scale, orientation, x, y = values
         _, scales, orientations, columns, rows = self.factor_sizes
         radius = _REACH * (1.0 - 0.5 * (scales - 1 - scale) / max(scales - 1, 1))
@@ -136,9 +134,7 @@ def sprites(size: int = 64, *, factor_sizes: tuple[int, ...] = _DSPRITES, subsam
             raise ValueError(f"`sprites({name}={value})` needs {name} >= 1")
     factor_sizes = tuple(operator.index(value) for value in factor_sizes)
     if len(factor_sizes) != len(_NAMES) or min(factor_sizes) < 1:
-        raise ValueError(
-            f"`sprites(factor_sizes={factor_sizes})` needs five numbers >= 1, of {', '.join(_NAMES)}"
-        )
+        raise ValueError(f"`sprites(factor_sizes={factor_sizes})` needs five numbers >= 1, of {', '.join(_NAMES)}")
     if factor_sizes[0] > 3:
         raise ValueError(
             f"`sprites(factor_sizes={factor_sizes})` has 3 shapes, asked for {factor_sizes[0]}; "

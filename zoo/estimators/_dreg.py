@@ -86,6 +86,4 @@ def _rates(objective: Objective, draws: Draws, proposal: Proposal) -> tuple[Note
 
 def _with_terms(draws: Draws, terms: Terms) -> Draws:
     log_likelihood, log_prior, log_posterior = terms
-    return dataclasses.replace(
-        draws, log_likelihood=log_likelihood, log_prior=log_prior, log_posterior=log_posterior
-    )
+    return dataclasses.replace(draws, log_likelihood=log_likelihood, log_prior=log_prior, log_posterior=log_posterior)

@@ -14,9 +14,7 @@ Objective = Callable[[Draws], Scalar]
 
 def hold(tree: PyTree) -> PyTree:
     """The same values, through which no gradient flows."""
-    return jax.tree.map(
-        lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree
-    )
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 def held_latents(proposal: Proposal) -> Proposal:

@@ -1,3 +1,5 @@
+import dataclasses
+
 from .._custom_types import Scalar
 from .._draws import Draws, Proposal
 from ._judge import Objective, check_reparameterised, held_latents, judge
@@ -46,4 +48,5 @@ def detached(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
     """
     fixed = held_latents(proposal)
     draws = fixed.score()
-    return judge(objective, draws, fixed), draws
+    # Penalties may still move z.
+    return judge(objective, draws, fixed), dataclasses.replace(draws, z=proposal.z)

@@ -38,9 +38,7 @@ def over_examples(
         for start in range(0, len(xs), block):
             # The last block is filled up with repeats, so that all blocks share one program.
             index = np.minimum(np.arange(start, start + block), len(xs) - 1)
-            result = _block(
-                function, model, jnp.asarray(xs[index]), index.astype(np.uint32), observe, at_once, key
-            )
+            result = _block(function, model, jnp.asarray(xs[index]), index.astype(np.uint32), observe, at_once, key)
             count = min(block, len(xs) - start)
             results.append(jax.tree.map(lambda leaf: leaf[:count], result))
             bar.update(count)

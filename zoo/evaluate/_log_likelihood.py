@@ -68,9 +68,7 @@ def _draws_alive(dimensions: int) -> int:
     return max(budget // dimensions, 1)
 
 
-def _streamed(
-    model: AbstractVAE, x: Float[Array, " ..."], *, k: int, chunk: int, key: PRNGKeyArray
-) -> Scalar:
+def _streamed(model: AbstractVAE, x: Float[Array, " ..."], *, k: int, chunk: int, key: PRNGKeyArray) -> Scalar:
     posterior = model.posterior(x)
 
     def body(i, running):

@@ -23,9 +23,7 @@ def categorical_mean(params: Float[Array, " ..."], *, classes: int) -> Float[Arr
     return jnp.tensordot(jnp.arange(classes, dtype=probs.dtype), probs, axes=1)
 
 
-def categorical_sample(
-    params: Float[Array, " ..."], *, key: PRNGKeyArray, classes: int
-) -> Float[Array, " ..."]:
+def categorical_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray, classes: int) -> Float[Array, " ..."]:
     logits = jnp.stack(groups(params, classes, "categorical"))
     return jr.categorical(key, logits, axis=0).astype(params.dtype)
 
@@ -48,9 +46,7 @@ def categorical(classes: int) -> Likelihood:
     `ValueError` if there are fewer than two.
     """
     if classes < 2:
-        raise ValueError(
-            f"`categorical(classes={classes})`: at least two labels are needed; pass classes >= 2"
-        )
+        raise ValueError(f"`categorical(classes={classes})`: at least two labels are needed; pass classes >= 2")
     return Likelihood(
         eqx.Partial(categorical_log_prob, classes=classes),
         eqx.Partial(categorical_mean, classes=classes),

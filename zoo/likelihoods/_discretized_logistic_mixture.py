@@ -35,9 +35,7 @@ def discretized_logistic_mixture_log_prob(
     to_left = -special.softplus((centre - half - means) * inverse)
     inner = log_width + special.cb_log_normalizer(-jnp.exp(log_width))
     first, last = (level == 0)[None], (level == levels - 1)[None]
-    each = (
-        jnp.where(last, 0.0, to_right) + jnp.where(first, 0.0, to_left) + jnp.where(first | last, 0.0, inner)
-    )
+    each = jnp.where(last, 0.0, to_right) + jnp.where(first, 0.0, to_left) + jnp.where(first | last, 0.0, inner)
     mixed = jax.nn.logsumexp(jax.nn.log_softmax(weights, axis=0) + each, axis=0)
     return jnp.sum(jnp.where(outside, -jnp.inf, mixed))
 

@@ -26,9 +26,7 @@ def gaussian_learned_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) 
     return mean + jnp.exp(above(raw, LOG_SCALE_MIN)) * jr.normal(key, mean.shape, mean.dtype)
 
 
-gaussian_learned = Likelihood(
-    gaussian_learned_log_prob, gaussian_learned_mean, gaussian_learned_sample, channels=2
-)
+gaussian_learned = Likelihood(gaussian_learned_log_prob, gaussian_learned_mean, gaussian_learned_sample, channels=2)
 r"""Gaussian with a mean and a log-scale for every dimension, two channels in this order.
 
 $$\log p(x \mid \mu, r) = -\frac{(x - \mu)^2}{2 \sigma^2} - \log \sigma - \frac12 \log 2\pi, \qquad

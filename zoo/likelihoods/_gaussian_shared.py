@@ -70,9 +70,7 @@ def gaussian_shared(scale: float = 1.0) -> GaussianShared:
     return GaussianShared(_raw(jnp.asarray(math.log(scale), float)))
 
 
-def optimal_log_scale(
-    means: Float[Array, " *shape"], xs: Float[Array, " *shape"]
-) -> Float[Array, ""]:
+def optimal_log_scale(means: Float[Array, " *shape"], xs: Float[Array, " *shape"]) -> Float[Array, ""]:
     r"""The leaf `log_scale` of a `GaussianShared` for which `xs` is likeliest.
 
     In closed form the best scale is the root mean square error over all examples and dimensions,

@@ -14,9 +14,9 @@ from ._vae import AbstractVAE, check_latent_size, parameter_shape
 class ConvVAE(AbstractVAE):
     r"""A convolutional variational autoencoder of images.
 
-    Encoder: two 3 x 3 convolutions to 32 channels, pool, two to 64 channels, pool, affine. Decoder:
-    affine to 64 images of a quarter of the height and width, upsample, two convolutions to 32 channels,
-    upsample, two to 64, one to the likelihood's parameters. SELU throughout.
+    With w = `width_size`, encoder: two 3 x 3 convolutions to w channels, pool, two to 2w channels, pool,
+    affine. Decoder: affine to 2w images of a quarter of the height and width, upsample, two convolutions
+    to w channels, upsample, two to 2w, one to the likelihood's parameters. SELU throughout.
 
     Kingma & Welling, "Auto-Encoding Variational Bayes", 2014.
     """
@@ -33,6 +33,7 @@ class ConvVAE(AbstractVAE):
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 8,
         *,
+        width_size: int = 32,
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | None = None,
         posterior: Any = DiagonalNormal,
@@ -43,6 +44,7 @@ class ConvVAE(AbstractVAE):
 
         - `image_shape`: `(channels, height, width)`; height and width divide by 4.
         - `latent_size`: dimensions of z.
+        - `width_size`: channels at full height and width; at half of them it is twice as many.
         - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
         - `prior`: one of `zoo.priors`; `StandardNormal(latent_size)` unless given.
         - `posterior`: one of the families in `zoo.posteriors`; decides how many numbers the encoder puts out.
@@ -58,10 +60,14 @@ class ConvVAE(AbstractVAE):
                 "are needed; pad or crop the images"
             )
         check_latent_size("ConvVAE", latent_size)
+        if width_size < 1:
+            raise ValueError(f"`ConvVAE(width_size={width_size})`: at least one channel is needed")
         encoder_key, decoder_key = jr.split(key)
-        self.encoder = ConvEncoder(image_shape, posterior.num_params(latent_size), norm=norm, key=encoder_key)
+        self.encoder = ConvEncoder(
+            image_shape, posterior.num_params(latent_size), width_size=width_size, norm=norm, key=encoder_key
+        )
         self.decoder = ConvDecoder(
-            latent_size, parameter_shape(likelihood, image_shape), norm=norm, key=decoder_key
+            latent_size, parameter_shape(likelihood, image_shape), width_size=width_size, norm=norm, key=decoder_key
         )
         self.prior = StandardNormal(latent_size) if prior is None else prior
         self.likelihood = likelihood

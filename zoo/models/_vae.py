@@ -40,9 +40,7 @@ class AbstractVAE(eqx.Module):
         """
         return self.propose(x, self.posterior(x), draw_keys(key, k)).score()
 
-    def propose(
-        self, x: Float[Array, " ..."], posterior: AbstractPosterior, keys: Key[Array, " k"]
-    ) -> Proposal:
+    def propose(self, x: Float[Array, " ..."], posterior: AbstractPosterior, keys: Key[Array, " k"]) -> Proposal:
         """One draw from `posterior` for each key, with the densities that will score it.
 
         `posterior` is usually `self.posterior(x)`; any other distribution over z may stand in its place.

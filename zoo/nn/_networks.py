@@ -59,13 +59,22 @@ class ConvEncoder(eqx.Module):
     stages: Sequential
     head: Linear
 
-    def __init__(self, image_shape: tuple[int, int, int], out_size: int, *, norm: str = "none", key: PRNGKeyArray):
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        out_size: int,
+        *,
+        width_size: int = 32,
+        norm: str = "none",
+        key: PRNGKeyArray,
+    ):
         channels, height, width = image_shape
+        narrow, wide = width_size, 2 * width_size
         key1, key2, key3 = jr.split(key, 3)
-        first = _stage(conv, (channels, 32, 32), norm, ("batch",), key=key1)
-        second = _stage(conv, (32, 64, 64), norm, ("batch",), key=key2)
+        first = _stage(conv, (channels, narrow, narrow), norm, ("batch",), key=key1)
+        second = _stage(conv, (narrow, wide, wide), norm, ("batch",), key=key2)
         self.stages = Sequential((*first, max_pool, *second, max_pool))
-        self.head = Linear(64 * (height // 4) * (width // 4), out_size, key=key3)
+        self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
 
     def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
         # Channels go last at the door: XLA's convolutions are fast in loops only in that layout.
@@ -73,21 +82,30 @@ class ConvEncoder(eqx.Module):
 
 
 class ConvDecoder(eqx.Module):
-    """An affine map to 64 small images, then two stages of upsampling and two 3 x 3 convolutions each."""
+    """An affine map to small images, then two stages of upsampling and two 3 x 3 convolutions each."""
 
     head: Linear
     stages: Sequential
     head_shape: tuple[int, int, int]
 
-    def __init__(self, latent_size: int, image_shape: tuple[int, ...], *, norm: str = "none", key: PRNGKeyArray):
+    def __init__(
+        self,
+        latent_size: int,
+        image_shape: tuple[int, ...],
+        *,
+        width_size: int = 32,
+        norm: str = "none",
+        key: PRNGKeyArray,
+    ):
         channels, height, width = image_shape
+        narrow, wide = width_size, 2 * width_size
         key1, key2, key3, key4 = jr.split(key, 4)
         axis_names = ("batch", "k")
-        self.head_shape = (height // 4, width // 4, 64)
+        self.head_shape = (height // 4, width // 4, wide)
         self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
-        first = _stage(upsample_conv, (64, 32, 32), norm, axis_names, key=key2)
-        second = _stage(upsample_conv, (32, 64, 64), norm, axis_names, key=key3)
-        self.stages = Sequential((*first, *second, Conv(64, channels, key=key4)))
+        first = _stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, key=key2)
+        second = _stage(upsample_conv, (narrow, wide, wide), norm, axis_names, key=key3)
+        self.stages = Sequential((*first, *second, Conv(wide, channels, key=key4)))
 
     def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
         return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)

@@ -41,9 +41,7 @@ def jackknife(draws: Draws, *, order: int) -> Scalar:
     if order not in (0, 1, 2):
         raise ValueError(f"`jackknife(order={order})`: pass an `order` of 0, 1 or 2")
     if k <= order:
-        raise ValueError(
-            f"`jackknife(order={order})` leaves out {order} of the draws, got k={k}; pass k > order"
-        )
+        raise ValueError(f"`jackknife(order={order})` leaves out {order} of the draws, got k={k}; pass k > order")
     bound = iwae(draws)
     # Differences of bounds, not bounds, are multiplied by k and k^2: they are small, and exact to rounding.
     if order >= 1:

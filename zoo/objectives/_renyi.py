@@ -35,9 +35,7 @@ def renyi(draws: Draws, *, alpha: Real) -> Scalar:
         sections 3 and 4.
     """
     if is_number(alpha) and alpha != alpha:
-        raise ValueError(
-            f"`renyi(alpha={alpha})` is not a number; pass a real `alpha`, or plus or minus infinity"
-        )
+        raise ValueError(f"`renyi(alpha={alpha})` is not a number; pass a real `alpha`, or plus or minus infinity")
     return _log_power_mean(draws.log_weight, 1 - alpha)
 
 
@@ -68,9 +66,7 @@ def power(draws: Draws, *, exponent: Real) -> Scalar:
         minimization](https://arxiv.org/abs/1611.00328), section 2.
     """
     if is_number(exponent) and exponent != exponent:
-        raise ValueError(
-            f"`power(exponent={exponent})` is not a number; pass a real `exponent`, or an infinity"
-        )
+        raise ValueError(f"`power(exponent={exponent})` is not a number; pass a real `exponent`, or an infinity")
     return _log_power_mean(draws.log_weight, exponent)
 
 

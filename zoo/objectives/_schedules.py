@@ -103,9 +103,7 @@ def cyclical_schedule(
     """
     call = "cyclical_schedule"
     if not 1 <= cycles <= steps:
-        raise ValueError(
-            f"`{call}(steps={steps}, cycles={cycles})` needs steps for every cycle; pass cycles <= steps"
-        )
+        raise ValueError(f"`{call}(steps={steps}, cycles={cycles})` needs steps for every cycle; pass cycles <= steps")
     if not 0 < ramp <= 1:
         raise ValueError(f"`{call}(ramp={ramp})` is the share of a cycle; pass a `ramp` in (0, 1]")
     return _schedule(call, _line, start, stop, steps, cycles, ramp)

@@ -26,9 +26,7 @@ def latents(call: str, draws: Draws) -> Float[Array, " batch k latent"]:
 def posterior_of(call: str, draws: Draws) -> Any:
     """The batch's posteriors."""
     if draws.posterior is None:
-        raise ValueError(
-            f"`penalties.{call}` needs `draws.posterior`, which is None; pass the batch's posteriors"
-        )
+        raise ValueError(f"`penalties.{call}` needs `draws.posterior`, which is None; pass the batch's posteriors")
     return draws.posterior
 
 

@@ -84,9 +84,7 @@ def _covariance(means: Float[Array, " batch latent"]) -> Float[Array, " latent l
     return centred.T @ centred / means.shape[0]
 
 
-def _distance(
-    call: str, covariance: Float[Array, " latent latent"], off_diagonal: Real, diagonal: Real
-) -> Scalar:
+def _distance(call: str, covariance: Float[Array, " latent latent"], off_diagonal: Real, diagonal: Real) -> Scalar:
     check_weight(call, "off_diagonal", off_diagonal)
     check_weight(call, "diagonal", diagonal)
     variances = jnp.diag(covariance)

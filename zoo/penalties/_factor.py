@@ -24,9 +24,7 @@ class Discriminator(eqx.Module):
 
     def __init__(self, latent_size: int, *, width_size: int = 1000, depth: int = 5, key: PRNGKeyArray):
         """**Arguments:** dimensions of z; `depth` hidden layers of `width_size` leaky rectified units."""
-        self.mlp = eqx.nn.MLP(
-            latent_size, "scalar", width_size, depth, lambda x: jax.nn.leaky_relu(x, 0.2), key=key
-        )
+        self.mlp = eqx.nn.MLP(latent_size, "scalar", width_size, depth, lambda x: jax.nn.leaky_relu(x, 0.2), key=key)
 
     def __call__(self, z: Float[Array, " latent"]) -> Scalar:
         return self.mlp(z)
@@ -121,7 +119,5 @@ def discriminator_step(
     The discriminator and the optimiser's state after the step, and the loss before it, nats.
     """
     value, gradient = eqx.filter_value_and_grad(discriminator_loss)(discriminator, draws, key=key)
-    updates, opt_state = optimiser.update(
-        gradient, opt_state, eqx.filter(discriminator, eqx.is_inexact_array)
-    )
+    updates, opt_state = optimiser.update(gradient, opt_state, eqx.filter(discriminator, eqx.is_inexact_array))
     return eqx.apply_updates(discriminator, updates), opt_state, value

@@ -40,9 +40,7 @@ def imq(x: Float[Array, " latent"], y: Float[Array, " latent"], *, scale: Real |
     return scale / (scale + jnp.sum((x - y) ** 2))
 
 
-def mmd(
-    draws: Draws, *, kernel: Kernel = imq, prior: Any = None, weight: Real = 1.0, key: PRNGKeyArray
-) -> Scalar:
+def mmd(draws: Draws, *, kernel: Kernel = imq, prior: Any = None, weight: Real = 1.0, key: PRNGKeyArray) -> Scalar:
     r"""The squared maximum mean discrepancy of the aggregated posterior and the prior.
 
     $\lambda \left( \frac{1}{n (n - 1)} \sum_{i \ne j} \left[ \kappa(z_i, z_j) + \kappa(z'_i, z'_j) \right]

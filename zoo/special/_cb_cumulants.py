@@ -107,9 +107,7 @@ def _bernoulli_number(n: int) -> Fraction:
 def _series(order: int) -> tuple[float, ...]:
     """Coefficients in eta^2 of A^(order), by eta for odd orders, from A = eta/2 + sum B_n eta^n/(n n!)."""
     first = order + order % 2
-    return tuple(
-        float(_bernoulli_number(n) / n / math.factorial(n - order)) for n in range(first, first + 56, 2)
-    )
+    return tuple(float(_bernoulli_number(n) / n / math.factorial(n - order)) for n in range(first, first + 56, 2))
 
 
 @functools.cache

@@ -18,9 +18,7 @@ def _entropy(logits: Array) -> Array:
     high, low = log_parts(far)
     # log1p(-e) = -e * polynomial(e); a e / (1 - e) is what is left of a * mean
     rest = e * polynomial(table("LOG_COMPLEMENT", dtype), e) + far * (e / (1 - e))
-    return jnp.where(
-        a < SWITCH_ENTROPY, -u * polynomial(table("ENTROPY", dtype), u), (1 - high) - (low + rest)
-    )
+    return jnp.where(a < SWITCH_ENTROPY, -u * polynomial(table("ENTROPY", dtype), u), (1 - high) - (low + rest))
 
 
 @_entropy.defjvp

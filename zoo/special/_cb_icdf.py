@@ -63,8 +63,9 @@ def _icdf(u: Array, v: Array, logits: Array) -> Array:
     zero = jnp.abs(eta) < jnp.finfo(dtype).tiny
     eta = jnp.where(zero, 1.0, eta)
     # where u (exp(eta) - 1) is so small that the logarithm is linear, it might underflow: leave it out
-    growth = jnp.where(zero, 1.0, jnp.expm1(jnp.minimum(eta, _limit(dtype))) / eta)
-    linear = (u * growth) * jnp.abs(eta) < 1e-3 * jnp.finfo(dtype).eps
+    excess = jnp.expm1(jnp.minimum(eta, _limit(dtype)))
+    growth = jnp.where(zero, 1.0, excess / eta)
+    linear = u * jnp.abs(excess) < 1e-3 * jnp.finfo(dtype).eps
     linear = (linear & (eta <= _limit(dtype))) | (u == 0) | zero
     x = jnp.where(linear, u * growth, _log_growth(u, v, eta) / eta)
     # near eta = 0 the error of the small number x - u counts for little

@@ -60,9 +60,7 @@ def softplus(logits: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
 
 
 @elementwise
-def bernoulli_log_prob(
-    x: Float[Array, " *shape"], logits: Float[Array, " *shape"]
-) -> Float[Array, " *shape"]:
+def bernoulli_log_prob(x: Float[Array, " *shape"], logits: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
     r"""Log-probability of the Bernoulli per dimension, $x \eta - \log(1 + e^\eta)$, for x in [0, 1].
 
     **Arguments:** `x`, values in [0, 1]; `logits`, $\eta$. **Returns:** nats, of the common shape.

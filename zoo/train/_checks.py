@@ -28,9 +28,7 @@ def check_fit(
     if epochs < 1:
         raise ValueError(f"`fit(epochs={epochs})`: at least one epoch is needed; pass epochs >= 1")
     if batch_size < 1:
-        raise ValueError(
-            f"`fit(batch_size={batch_size})`: at least one example is needed; pass batch_size >= 1"
-        )
+        raise ValueError(f"`fit(batch_size={batch_size})`: at least one example is needed; pass batch_size >= 1")
     if batch_size > len(xs):
         raise ValueError(
             f"`fit(batch_size={batch_size})` needs at least {batch_size} examples, got {len(xs)}; "

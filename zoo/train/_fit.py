@@ -80,9 +80,7 @@ def fit(
     number of examples, `k` or `epochs` below 1; `FloatingPointError` when the loss stops being finite.
     """
     optimiser = optax.adam(1e-3) if optimiser is None else optimiser
-    check_fit(
-        model, xs, held_out, objective=objective, k=k, batch_size=batch_size, epochs=epochs, observe=observe
-    )
+    check_fit(model, xs, held_out, objective=objective, k=k, batch_size=batch_size, epochs=epochs, observe=observe)
     observe = data.scale if observe is None else observe
     held_out_key, key = jr.split(key)
     settings = dict(

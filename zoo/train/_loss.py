@@ -36,9 +36,7 @@ def loss(
     - `penalties`: functions `(Draws of the batch, *, key) -> scalar`, as in `zoo.penalties`.
     - `key`: for the draws and the penalties.
     """
-    return loss_and_draws(
-        model, xs, objective=objective, k=k, estimator=estimator, penalties=penalties, key=key
-    )[0]
+    return loss_and_draws(model, xs, objective=objective, k=k, estimator=estimator, penalties=penalties, key=key)[0]
 
 
 def loss_and_draws(model, xs, *, objective, k, estimator, penalties, key) -> tuple[Scalar, Draws]:

@@ -57,9 +57,7 @@ def reference(value: Any, owner: type | None = None, field: str = "") -> str:
         )
     module = _parse(name)[0]
     if module.partition(".")[0] in ROOTS and not _harmless(value, module, name):
-        raise SaveError(
-            f"{name} is neither a Module, a NamedTuple nor a function known to be pure, as `load` demands"
-        )
+        raise SaveError(f"{name} is neither a Module, a NamedTuple nor a function known to be pure, as `load` demands")
     return name
 
 

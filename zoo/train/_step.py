@@ -51,9 +51,7 @@ def step(
     **Returns:** the next state, and the batch's means in nats: `loss`; `elbo`, the mean log-weight; its parts
     `log_likelihood` and `rate` (log q(z|x) - log p(z)); and `gradient_norm`.
     """
-    return advance(
-        state, xs, objective=objective, optimiser=optimiser, k=k, estimator=estimator, penalties=penalties
-    )
+    return advance(state, xs, objective=objective, optimiser=optimiser, k=k, estimator=estimator, penalties=penalties)
 
 
 def advance(state: TrainState, xs, *, objective, optimiser, k, estimator, penalties):
@@ -64,9 +62,7 @@ def advance(state: TrainState, xs, *, objective, optimiser, k, estimator, penalt
         state.model, xs, objective=objective, k=k, estimator=estimator, penalties=penalties, key=draw_key
     )
     with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
-        updates, opt_state = optimiser.update(
-            gradient, state.opt_state, eqx.filter(state.model, eqx.is_inexact_array)
-        )
+        updates, opt_state = optimiser.update(gradient, state.opt_state, eqx.filter(state.model, eqx.is_inexact_array))
     metrics = {
         "loss": value,
         "elbo": jnp.mean(draws.log_weight),

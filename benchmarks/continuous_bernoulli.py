@@ -1,0 +1,367 @@
+"""How exact is the continuous Bernoulli, here and elsewhere, and what does it cost?
+
+ANSWER
+
+    python benchmarks/continuous_bernoulli.py                    the table, a few seconds
+    python benchmarks/continuous_bernoulli.py --python PYTHON    also torch and TFP, from another environment
+    python benchmarks/continuous_bernoulli.py --exhaustive       every float32 logit, about an hour on two cores
+    python benchmarks/continuous_bernoulli.py --figure FILE      error against logit, as a picture
+
+Errors are the largest, in units in the last place (ULP) of the true value, over results that are normal floats;
+for log_prob and its derivatives in units of the larger of that and ulp(1). In the table the truth is mpmath's, to
+120 digits. In the exhaustive run it is this library's own float64, whose error the tests hold below 4 float64 ULP of
+mpmath, that is 1e-8 float32 ULP.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+
+SEED = 0
+ROWS = (
+    "log-normaliser", "mean", "variance", "entropy", "log_prob", "d log_prob", "d2 log_prob", "icdf", "d icdf",
+)  # fmt: skip
+TABLE_SIZE = 6000
+
+
+def points():
+    """Logits up to 1000 of both signs, half of them near zero; x and u to go with them."""
+    rng = np.random.default_rng(SEED)
+    n = TABLE_SIZE // 6
+    size = np.concatenate([10 ** rng.uniform(-12, 0, n), rng.uniform(0, 20, n), 10 ** rng.uniform(0, 3, n)])
+    eta = np.concatenate([size, -size]).astype(np.float32)
+    x = np.where(rng.random(eta.size) < 0.2, rng.integers(0, 2, eta.size), rng.random(eta.size))
+    u = np.clip(rng.random(eta.size), 1e-6, 1 - 1e-6)
+    return eta, x.astype(np.float32), u.astype(np.float32)
+
+
+def truths(eta, x, u):
+    """The rows to 120 digits, as a list of numbers for each."""
+    import mpmath as mp
+
+    mp.mp.dps = 120
+    etas, xs, us = ([mp.mpf(float(v)) for v in array] for array in (eta, x, u))
+    normalizer = [mp.log(mp.expm1(h) / h) for h in etas]
+    mean = [-1 / mp.expm1(-h) - 1 / h for h in etas]
+    variance = [1 / h**2 - 1 / (2 * mp.sinh(h / 2)) ** 2 for h in etas]
+    icdf = [mp.log1p(w * mp.expm1(h)) / h for w, h in zip(us, etas)]
+    slope = [(w / (w + (1 - w) * mp.exp(-h)) - q) / h for w, h, q in zip(us, etas, icdf)]
+    return (
+        normalizer,
+        mean,
+        variance,
+        [a - h * m for a, h, m in zip(normalizer, etas, mean)],
+        [v * h - a for v, h, a in zip(xs, etas, normalizer)],
+        [v - m for v, m in zip(xs, mean)],
+        [-v for v in variance],
+        icdf,
+        slope,
+    )
+
+
+def worst(got, truth, *, at_least):
+    """The largest error in ULP, and the largest in absolute terms."""
+    if got is None:
+        return None
+    got = np.asarray(got, np.float64)
+    if not np.all(np.isfinite(got)):
+        return float("nan"), float("nan")
+    error = np.array([abs(float(g - t)) for g, t in zip(map(type(truth[0]), map(float, got)), truth)])
+    size = np.maximum(np.array([abs(float(t)) for t in truth]), at_least)
+    return (error / np.spacing(size.astype(np.float32)).astype(np.float64)).max(), error.max()
+
+
+def jax_rows(log_normalizer, log_prob, mean, variance, entropy, icdf, eta, x, u):
+    import jax
+    import jax.numpy as jnp
+
+    eta, x, u = map(jnp.asarray, (eta, x, u))
+    first = jax.grad(log_prob, argnums=1)
+    slope = icdf and jax.jit(jax.vmap(jax.grad(icdf, argnums=1)))
+    return [
+        log_normalizer(eta),
+        mean and mean(eta),
+        variance and variance(eta),
+        entropy and entropy(eta),
+        jax.vmap(log_prob)(x, eta),
+        jax.vmap(first)(x, eta),
+        jax.vmap(jax.grad(first, argnums=1))(x, eta),
+        icdf and icdf(u, eta),
+        slope and slope(u, eta),
+    ]
+
+
+def zoo_rows(eta, x, u):
+    from zoo import special as s
+
+    return jax_rows(s.cb_log_normalizer, s.cb_log_prob, s.cb_mean, s.cb_variance, s.cb_entropy, s.cb_icdf, eta, x, u)
+
+
+def textbook_rows(eta, x, u):
+    """The formula as it is usually written: sigmoid, an epsilon in the logarithms, lambda = 1/2 cut out."""
+    import jax
+    import jax.numpy as jnp
+
+    epsilon = 1e-6
+
+    def lam(h):
+        value = jax.nn.sigmoid(h)
+        return jnp.where(jnp.abs(value - 0.5) < 0.01, 0.49, value)
+
+    def log_normalizer(h):
+        """That of lambda^x (1 - lambda)^(1 - x), which becomes A by taking log(1 - lambda) off."""
+        p = lam(h)
+        inner = jnp.clip(1 - 2 * p, -1 + epsilon, 1 - epsilon)
+        constant = jnp.log(2 * jnp.arctanh(inner) / (1 - 2 * p) + epsilon)
+        return -constant - jnp.log(1 - p + epsilon)
+
+    def log_prob(x, h):
+        p = jax.nn.sigmoid(h)
+        cross_entropy = x * jnp.log(p + epsilon) + (1 - x) * jnp.log(1 - p + epsilon)
+        return cross_entropy - log_normalizer(h) - jnp.log(1 - lam(h) + epsilon)
+
+    def mean(h):
+        p = lam(h)
+        inner = jnp.clip(1 - 2 * p, -1 + epsilon, 1 - epsilon)
+        return p / (2 * p - 1) + 1 / (2 * jnp.arctanh(inner))
+
+    return jax_rows(log_normalizer, log_prob, mean, None, None, None, eta, x, u)
+
+
+def tfp_rows(eta, x, u):
+    import jax
+    import jax.numpy as jnp
+    from tensorflow_probability.substrates.jax import distributions as tfd
+
+    def distribution(h):
+        return tfd.ContinuousBernoulli(logits=h)
+
+    def log_prob(x, h):
+        return distribution(h).log_prob(x)
+
+    def log_normalizer(h):
+        return -log_prob(jnp.zeros_like(h), h)
+
+    names = ("mean", "variance", "entropy")
+    moments = [jax.jit(lambda h, name=name: getattr(distribution(h), name)()) for name in names]
+    return jax_rows(log_normalizer, log_prob, *moments, lambda u, h: distribution(h).quantile(u), eta, x, u)
+
+
+def torch_rows(eta, x, u):
+    import torch
+    from torch.distributions import ContinuousBernoulli
+
+    eta, x, u = (torch.tensor(v) for v in (eta, x, u))
+    eta.requires_grad_()
+    distribution = ContinuousBernoulli(logits=eta)
+    log_prob = distribution.log_prob(x)
+    (first,) = torch.autograd.grad(log_prob.sum(), eta, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), eta, retain_graph=True)
+    icdf = distribution.icdf(u)
+    (slope,) = torch.autograd.grad(icdf.sum(), eta, retain_graph=True)
+    normalizer = -distribution.log_prob(torch.zeros_like(x))
+    rows = (normalizer, distribution.mean, distribution.variance, distribution.entropy(), log_prob)
+    return [row.detach().numpy() for row in (*rows, first, second, icdf, slope)]
+
+
+OTHERS = {"torch": torch_rows, "tfp": tfp_rows}
+
+
+def elsewhere(python, library):
+    """The rows of `library`, computed by another interpreter; None if it is not installed there."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "rows.npz"
+        command = [python, __file__, "--emit", library, str(out)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            print(f"{library}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+            return None
+        with np.load(out) as rows:
+            return [rows[name] for name in ROWS]
+
+
+def table(python):
+    eta, x, u = points()
+    truth = truths(eta, x, u)
+    columns = {"zoo": zoo_rows(eta, x, u), "textbook": textbook_rows(eta, x, u)}
+    if python:
+        columns |= {name: rows for name in OTHERS if (rows := elsewhere(python, name)) is not None}
+    print(f"\nlargest float32 error in ULP (and absolute), {eta.size} logits, |logit| <= 1000")
+    print(f"{'':16}" + "".join(f"{name:>22}" for name in columns))
+    for i, row in enumerate(ROWS):
+        cells = []
+        for rows in columns.values():
+            error = worst(rows[i], truth[i], at_least=1.0 if "log_prob" in row else 0.0)
+            cells.append("-" if error is None else f"{error[0]:.3g} ({error[1]:.1e})")
+        print(f"{row:16}" + "".join(f"{cell:>22}" for cell in cells))
+
+
+def cost():
+    """Minimum times of interleaved runs against the fastest way to write a logits cross-entropy."""
+    import jax
+    import jax.numpy as jnp
+
+    from zoo import likelihoods
+
+    def by_log1p(h, x):
+        return jnp.sum(x * h - jnp.maximum(h, 0.0) - jnp.log1p(jnp.exp(-jnp.abs(h))))
+
+    def by_log(h, x):
+        return jnp.sum(x * h - jnp.maximum(h, 0.0) - jnp.log(1 + jnp.exp(-jnp.abs(h))))
+
+    functions = {"zoo": likelihoods.continuous_bernoulli.log_prob, "log1p": by_log1p, "log": by_log}
+    print("\ncost against the leanest logits cross-entropy that does not overflow, sum over n dimensions")
+    for n in (784 * 128, 10**6):
+        rng = np.random.default_rng(SEED)
+        h = jnp.asarray(rng.normal(0, 4, n).astype(np.float32))
+        x = jnp.asarray(rng.random(n).astype(np.float32))
+        for what, lift in (("value", lambda f: f), ("value and gradient", jax.value_and_grad)):
+            compiled = {name: jax.jit(lift(f)) for name, f in functions.items()}
+            best = dict.fromkeys(functions, np.inf)
+            calls = max(5, 4 * 10**6 // n)
+            for _ in range(30):
+                for name, f in compiled.items():
+                    jax.block_until_ready(f(h, x))
+                    start = time.perf_counter()
+                    for _ in range(calls):
+                        out = f(h, x)
+                    jax.block_until_ready(out)
+                    best[name] = min(best[name], (time.perf_counter() - start) / calls / n * 1e9)
+            ratio = best["zoo"] / min(best["log1p"], best["log"])
+            print(f"n = {n:8d}  {what:20} {best['zoo']:.2f} ns a dimension, {ratio:.2f}x")
+
+
+def exhaustive(stride):
+    """Every float32 logit (icdf: every `stride`th), the truth by this library's float64."""
+    import jax
+    import jax.numpy as jnp
+
+    from zoo import special as s
+
+    chunk = 2**20
+    first = jax.grad(s.cb_log_prob, argnums=1)
+    # a pseudo-random x and u for every logit, from its bits
+    plain = {
+        "log-normaliser": (s.cb_log_normalizer, 0, False),
+        "mean": (s.cb_mean, 0, False),
+        "variance": (s.cb_variance, 0, False),
+        "entropy": (s.cb_entropy, 0, False),
+        "log_prob": (s.cb_log_prob, 1, False),
+        "d log_prob": (jax.vmap(first), 1, False),
+        "d2 log_prob": (jax.vmap(jax.grad(first, argnums=1)), 1, False),
+    }
+    sampled = {
+        "icdf": (s.cb_icdf, 0, True),
+        "d icdf": (jax.vmap(jax.grad(s.cb_icdf, argnums=1)), 0, True),
+    }
+
+    def hashed(bits, salt):
+        z = (bits ^ jnp.uint32(salt)) * jnp.uint32(0x9E3779B1)
+        z = (z ^ (z >> jnp.uint32(15))) * jnp.uint32(0x85EBCA77)
+        z = z ^ (z >> jnp.uint32(13))
+        return z
+
+    @jax.jit
+    def arguments(bits):
+        eta = jax.lax.bitcast_convert_type(bits, jnp.float32)
+        x = (hashed(bits, 1) >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(1 / (2**24 - 1))
+        fifth = hashed(bits, 2) % jnp.uint32(5) == 0
+        x = jnp.where(fifth, jnp.round(x), x)
+        u = ((hashed(bits, 3) >> jnp.uint32(8)).astype(jnp.float32) + 0.5) * jnp.float32(2**-24)
+        return eta, x, jnp.minimum(u, jnp.float32(1 - 2**-24))
+
+    def measure(functions, start_bits, step, count):
+        def errors(got, true, at_least):
+            bits = jax.lax.bitcast_convert_type(jnp.maximum(jnp.abs(true), at_least), jnp.int64)
+            unit = jax.lax.bitcast_convert_type(bits & jnp.int64(0x7FF0000000000000), jnp.float64) * 2.0**-23
+            normal = jnp.abs(true) >= 2.0**-126
+            error = jnp.abs(got.astype(jnp.float64) - true) / unit
+            return jnp.where(normal | (at_least > 0), error, 0.0), ~jnp.isfinite(got)
+
+        compiled = {}
+        for name, (function, extra, uniform) in functions.items():
+
+            def values(eta, x, u, function=function, extra=extra, uniform=uniform):
+                return function(u, eta) if uniform else function(x, eta) if extra else function(eta)
+
+            judge = jax.jit(lambda got, true, low=1.0 if extra else 0.0: errors(got, true, low))
+            compiled[name] = jax.jit(values), judge
+        worst = {name: (0.0, 0.0) for name in functions}
+        bad = dict.fromkeys(functions, 0)
+        for begin in range(0, count, chunk):
+            index = start_bits + step * np.arange(begin, min(begin + chunk, count), dtype=np.uint64)
+            eta, x, u = arguments(jnp.asarray(index.astype(np.uint32)))
+            wide = [a.astype(jnp.float64) for a in (eta, x, u)]
+            for name, (values, judge) in compiled.items():
+                error, broken = judge(values(eta, x, u), values(*wide))
+                at = int(jnp.argmax(error))
+                worst[name] = max(worst[name], (float(error[at]), float(eta[at])))
+                bad[name] += int(jnp.sum(broken))
+        return worst, bad
+
+    lowest, highest = 0x00800000, 0x7F7FFFFF  # the smallest and the largest normal float
+    normal = highest - lowest + 1
+    with jax.enable_x64(True):
+        for functions, step in ((plain, 1), (sampled, stride)):
+            start = time.time()
+            parts = [measure(functions, lowest + sign, step, normal // step) for sign in (0, 0x80000000)]
+            every = "every normal float32 logit" if step == 1 else f"every {step}th"
+            print(f"\nlargest error in ULP over {every}: {2 * (normal // step):.3e} of them, "
+                  f"{(time.time() - start) / 60:.0f} min")  # fmt: skip
+            for name in functions:
+                error, at = max(part[0][name] for part in parts)
+                bad = sum(part[1][name] for part in parts)
+                print(f"{name:16} {error:8.3f} at {at!r:24} NaN or infinite: {bad}", flush=True)
+
+
+def figure(path):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    eta, x, u = points()
+    eta = np.sort(eta)
+    truth = truths(eta, x, u)
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+    for ax, row in zip(axes, (0, 1)):
+        size = np.spacing(np.abs(np.array(truth[row], np.float64)).astype(np.float32)).astype(float)
+        for name, rows in (("textbook", textbook_rows(eta, x, u)), ("zoo", zoo_rows(eta, x, u))):
+            got = np.asarray(rows[row], np.float64)
+            error = np.array([abs(float(g - t)) for g, t in zip(map(type(truth[0][0]), map(float, got)), truth[row])])
+            ax.loglog(np.abs(eta), np.maximum(error / size, 1e-2), ".", ms=2, label=name)
+        ax.set(title=ROWS[row], xlabel="|logit|", xlim=(1e-6, 1e3))
+    axes[0].set(ylabel="error in ULP")
+    axes[0].legend()
+    fig.tight_layout()
+    fig.savefig(path, dpi=150)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--python", help="an interpreter that has torch or tensorflow_probability")
+    parser.add_argument("--exhaustive", action="store_true")
+    parser.add_argument("--stride", type=int, default=61, help="of the exhaustive run's icdf")
+    parser.add_argument("--figure")
+    parser.add_argument("--emit", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.emit:
+        library, out = args.emit
+        np.savez(out, **dict(zip(ROWS, map(np.asarray, OTHERS[library](*points())))))
+    elif args.exhaustive:
+        exhaustive(args.stride)
+    elif args.figure:
+        figure(args.figure)
+    else:
+        table(args.python)
+        cost()
+
+
+if __name__ == "__main__":
+    main()
