@@ -110,6 +110,7 @@ def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, cap
         ("train --data two-moons --observe binarise", "no pixels"),
         ("train --model mlp --norm group", "only the conv model"),
         ("train --warmup 10", "nothing to warm up"),
+        ("train --objective elbo-kl", "--prior standard"),
         ("evaluate nowhere", "no run directory"),
         ("list colours", "no such kind"),
     ],

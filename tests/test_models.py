@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+import scipy.stats
 
 import zoo
 from zoo import estimators, likelihoods, objectives, posteriors, priors
@@ -167,9 +168,37 @@ def test_densities_over_z_integrate_to_one():
     grid = jnp.linspace(-9, 9, 601)
     zs = jnp.stack(jnp.meshgrid(grid, grid), -1).reshape(-1, 2)
     posterior = posteriors.DiagonalNormal(jnp.array([0.5, -1.0]), jnp.array([-0.7, 0.2]))
-    for distribution in (posterior, priors.StandardNormal(2)):
+    mixture = priors.MixtureOfNormals(2, 3, key=jr.key(0))
+    mixture = eqx.tree_at(lambda m: m.logits, mixture, jnp.array([0.0, 1.0, -1.0]))
+    for distribution in (posterior, priors.StandardNormal(2), mixture):
         mass = jnp.sum(jnp.exp(jax.vmap(distribution.log_prob)(zs))) * (grid[1] - grid[0]) ** 2
         np.testing.assert_allclose(mass, 1, atol=1e-4)
+
+
+def test_a_mixture_s_samples_follow_its_density():
+    prior = priors.MixtureOfNormals(1, 3, spread=3.0, key=jr.key(1))
+    prior = eqx.tree_at(
+        lambda p: (p.logits, p.log_scale), prior, (jnp.array([0.0, 1.0, -1.0]), jnp.array([[-1.0], [0.3], [0.0]]))
+    )
+    zs = np.sort(np.asarray(jax.vmap(lambda key: prior.sample(key=key))(jr.split(jr.key(2), 4000)))[:, 0])
+    weights = np.exp(prior.logits) / np.exp(prior.logits).sum()
+    cdf = sum(
+        w * scipy.stats.norm(float(m[0]), float(np.exp(s[0]))).cdf(zs)
+        for w, m, s in zip(weights, prior.mean, prior.log_scale, strict=True)
+    )
+    assert np.max(np.abs(cdf - np.arange(1, 4001) / 4000)) < 1.95 / 4000**0.5  # Kolmogorov-Smirnov, p = .001
+
+
+def test_a_mixture_trains_with_the_model_and_has_no_closed_form():
+    model = zoo.MLPVAE(3, 2, prior=priors.MixtureOfNormals(2, 4, key=jr.key(0)), key=jr.key(1))
+    xs = jnp.ones((2, 3))
+    for estimator in ESTIMATORS.values():
+        gradient = eqx.filter_grad(zoo.loss)(
+            model, xs, objective=objectives.iwae, estimator=estimator, k=2, key=jr.key(2)
+        )
+        assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient.prior))
+    with pytest.raises(ValueError, match="elbo_kl"):
+        zoo.loss(model, xs, objective=objectives.elbo_kl, key=jr.key(2))
 
 
 def test_a_user_s_own_encoder_fits_in_one_line():
@@ -190,6 +219,7 @@ def test_a_user_s_own_encoder_fits_in_one_line():
         (lambda key: zoo.MLPVAE(0, 2, key=key), r"\(0,\)"),
         (lambda key: zoo.ConvVAE((1, 28, 28), 2, norm="layer", key=key), "layer"),
         (lambda key: priors.StandardNormal(0), "latent_size=0"),
+        (lambda key: priors.MixtureOfNormals(2, 0, key=key), "components=0"),
     ],
 )
 def test_models_that_cannot_be_are_refused(build, message):

@@ -50,6 +50,8 @@ def resolve(settings: Train) -> Train:
         if getattr(settings, option) is not None:
             names.check(option, getattr(settings, option), names.KINDS[option])
     names.check("norm", settings.norm, names.NORMS)
+    if settings.objective == "elbo-kl" and settings.prior != "standard":
+        raise ValueError(f"`--objective elbo-kl --prior {settings.prior}`: no closed form; pass --prior standard")
     if not image and settings.model == "conv":
         raise ValueError(f"`--model conv --data {settings.data}`: points are no images; pass --model mlp")
     if not image and settings.observe != "scale":
@@ -85,8 +87,11 @@ def model(settings: Train, data_shape: tuple[int, ...]) -> Any:
     likelihood = names.look_up("likelihood", settings, names.LIKELIHOODS)
     kind = names.look_up("model", settings, names.MODELS)
     options = {"width_size": settings.width_size} | ({"norm": settings.norm} if settings.model == "conv" else {})
-    key = jr.fold_in(jr.key(settings.seed), 0)
-    return kind(data_shape, settings.latent_size, likelihood=likelihood, **options, key=key)
+    model_key, prior_key = jr.split(jr.fold_in(jr.key(settings.seed), 0))
+    prior = names.look_up("prior", settings, names.PRIORS)
+    takes_key = {"key": prior_key} if "key" in inspect.signature(prior).parameters else {}
+    prior = prior(settings.latent_size, **takes_key)
+    return kind(data_shape, settings.latent_size, likelihood=likelihood, prior=prior, **options, key=model_key)
 
 
 def objective(settings: Train) -> Callable:

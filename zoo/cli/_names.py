@@ -45,6 +45,10 @@ LIKELIHOODS: Table = {
         "8-bit pixels; Salimans et al. 2017 (PixelCNN++)",
     ),
 }
+PRIORS: Table = {
+    "standard": Entry(lambda: zoo.priors.StandardNormal, "N(0, I); Kingma & Welling 2014"),
+    "mixture": Entry(lambda: zoo.priors.MixtureOfNormals, "learned normals; Dilokthanakul et al. 2016"),
+}
 OBJECTIVES: Table = {
     "elbo": Entry(lambda: zoo.objectives.elbo, "evidence lower bound, Monte Carlo; Kingma & Welling 2014"),
     "elbo-kl": Entry(lambda: zoo.objectives.elbo_kl, "the same, divergence in closed form; Kingma & Welling 2014"),
@@ -97,6 +101,7 @@ KINDS: dict[str, Table] = {
     "data": DATA,
     "model": MODELS,
     "likelihood": LIKELIHOODS,
+    "prior": PRIORS,
     "objective": OBJECTIVES,
     "estimator": ESTIMATORS,
     "penalty": PENALTIES,

