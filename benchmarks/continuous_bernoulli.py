@@ -238,85 +238,71 @@ def cost():
 
 
 def exhaustive(stride):
-    """Every float32 logit (icdf: every `stride`th), the truth by this library's float64."""
+    """Every normal float32 logit (icdf: every `stride`th), the truth by this library's float64."""
     import jax
     import jax.numpy as jnp
 
     from zoo import special as s
 
-    chunk = 2**20
-    first = jax.grad(s.cb_log_prob, argnums=1)
-    # a pseudo-random x and u for every logit, from its bits
-    plain = {
-        "log-normaliser": (s.cb_log_normalizer, 0, False),
-        "mean": (s.cb_mean, 0, False),
-        "variance": (s.cb_variance, 0, False),
-        "entropy": (s.cb_entropy, 0, False),
-        "log_prob": (s.cb_log_prob, 1, False),
-        "d log_prob": (jax.vmap(first), 1, False),
-        "d2 log_prob": (jax.vmap(jax.grad(first, argnums=1)), 1, False),
-    }
-    sampled = {
-        "icdf": (s.cb_icdf, 0, True),
-        "d icdf": (jax.vmap(jax.grad(s.cb_icdf, argnums=1)), 0, True),
-    }
+    def moments(eta, x, u):
+        score = jax.grad(s.cb_log_prob, argnums=1)
+        first, second = jax.vmap(score), jax.vmap(jax.grad(score, argnums=1))
+        functions = s.cb_log_normalizer, s.cb_mean, s.cb_variance, s.cb_entropy
+        return *(f(eta) for f in functions), s.cb_log_prob(x, eta), first(x, eta), second(x, eta)
+
+    def quantiles(eta, x, u):
+        return s.cb_icdf(u, eta), jax.vmap(jax.grad(s.cb_icdf, argnums=1))(u, eta)
 
     def hashed(bits, salt):
+        """A pseudo-random x and u for every logit, from its bits."""
         z = (bits ^ jnp.uint32(salt)) * jnp.uint32(0x9E3779B1)
         z = (z ^ (z >> jnp.uint32(15))) * jnp.uint32(0x85EBCA77)
-        z = z ^ (z >> jnp.uint32(13))
-        return z
+        return z ^ (z >> jnp.uint32(13))
 
     @jax.jit
     def arguments(bits):
         eta = jax.lax.bitcast_convert_type(bits, jnp.float32)
         x = (hashed(bits, 1) >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(1 / (2**24 - 1))
-        fifth = hashed(bits, 2) % jnp.uint32(5) == 0
-        x = jnp.where(fifth, jnp.round(x), x)
+        x = jnp.where(hashed(bits, 2) % jnp.uint32(5) == 0, jnp.round(x), x)
         u = ((hashed(bits, 3) >> jnp.uint32(8)).astype(jnp.float32) + 0.5) * jnp.float32(2**-24)
         return eta, x, jnp.minimum(u, jnp.float32(1 - 2**-24))
 
-    def measure(functions, start_bits, step, count):
-        def errors(got, true, at_least):
-            bits = jax.lax.bitcast_convert_type(jnp.maximum(jnp.abs(true), at_least), jnp.int64)
-            unit = jax.lax.bitcast_convert_type(bits & jnp.int64(0x7FF0000000000000), jnp.float64) * 2.0**-23
-            normal = jnp.abs(true) >= 2.0**-126
-            error = jnp.abs(got.astype(jnp.float64) - true) / unit
-            return jnp.where(normal | (at_least > 0), error, 0.0), ~jnp.isfinite(got)
+    def judge(values, names):
+        @jax.jit
+        def worst(got, eta, x, u):
+            rows = []
+            for name, value, true in zip(names, got, values(*(v.astype(jnp.float64) for v in (eta, x, u)))):
+                at_least = 1.0 if "log_prob" in name else 2.0**-126
+                size = jnp.maximum(jnp.abs(true), at_least)
+                exponent = jax.lax.bitcast_convert_type(size, jnp.int64) & jnp.int64(0x7FF << 52)
+                unit = jax.lax.bitcast_convert_type(exponent, jnp.float64) * 2.0**-23
+                counts = (jnp.abs(true) >= 2.0**-126) | (at_least == 1.0)
+                error = jnp.where(counts, jnp.abs(value.astype(jnp.float64) - true) / unit, 0.0)
+                rows.append((jnp.max(error), eta[jnp.argmax(error)], jnp.sum(~jnp.isfinite(value))))
+            return rows
 
-        compiled = {}
-        for name, (function, extra, uniform) in functions.items():
+        return worst
 
-            def values(eta, x, u, function=function, extra=extra, uniform=uniform):
-                return function(u, eta) if uniform else function(x, eta) if extra else function(eta)
-
-            judge = jax.jit(lambda got, true, low=1.0 if extra else 0.0: errors(got, true, low))
-            compiled[name] = jax.jit(values), judge
-        worst = {name: (0.0, 0.0) for name in functions}
-        bad = dict.fromkeys(functions, 0)
-        for begin in range(0, count, chunk):
-            index = start_bits + step * np.arange(begin, min(begin + chunk, count), dtype=np.uint64)
-            eta, x, u = arguments(jnp.asarray(index.astype(np.uint32)))
-            wide = [a.astype(jnp.float64) for a in (eta, x, u)]
-            for name, (values, judge) in compiled.items():
-                error, broken = judge(values(eta, x, u), values(*wide))
-                at = int(jnp.argmax(error))
-                worst[name] = max(worst[name], (float(error[at]), float(eta[at])))
-                bad[name] += int(jnp.sum(broken))
-        return worst, bad
-
-    lowest, highest = 0x00800000, 0x7F7FFFFF  # the smallest and the largest normal float
-    normal = highest - lowest + 1
+    lowest, highest, chunk = 0x00800000, 0x7F7FFFFF, 2**21  # from the smallest to the largest normal float
     with jax.enable_x64(True):
-        for functions, step in ((plain, 1), (sampled, stride)):
-            start = time.time()
-            parts = [measure(functions, lowest + sign, step, normal // step) for sign in (0, 0x80000000)]
+        for values, names, step in ((moments, ROWS[:7], 1), (quantiles, ROWS[7:], stride)):
+            start, total = time.time(), 0
+            compiled, worst = jax.jit(values), judge(values, names)
+            result = [(0.0, 0.0, 0)] * len(names)
+            for begin in range(lowest, highest + 1, chunk * step):
+                for sign in (0, 1 << 31):
+                    bits = np.arange(begin, min(begin + chunk * step, highest + 1), step, dtype=np.uint64)
+                    args = arguments(jnp.asarray((bits + np.uint64(sign)).astype(np.uint32)))
+                    total += bits.size
+                    for i, (error, at, bad) in enumerate(worst(compiled(*args), *args)):
+                        seen, where, before = result[i]
+                        if float(error) > seen:
+                            seen, where = float(error), float(at)
+                        result[i] = seen, where, before + int(bad)
             every = "every normal float32 logit" if step == 1 else f"every {step}th"
-            print(f"\nlargest error in ULP over {every}: {2 * (normal // step):.3e} of them, "
-                  f"{(time.time() - start) / 60:.0f} min")  # fmt: skip
-            for name in functions:
-                error, at = max(part[0][name] for part in parts)
-                bad = sum(part[1][name] for part in parts)
+            minutes = (time.time() - start) / 60
+            print(f"\nlargest error in ULP over {every}: {total} of them, {minutes:.0f} minutes")
+            for name, (error, at, bad) in zip(names, result):
                 print(f"{name:16} {error:8.3f} at {at!r:24} NaN or infinite: {bad}", flush=True)
 
 

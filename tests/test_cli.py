@@ -22,7 +22,7 @@ def points_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "points"
     main(
         f"train --model mlp --data eight-gaussians --objective iwae --k 10 --epochs 1 --out {run} "
-        "--likelihood gaussian --batch-size 128 --learning-rate 0.001 --estimator dreg --evaluation-k 50 --seed 3".split()
+        "--likelihood gaussian --batch-size 128 --estimator dreg --evaluation-k 50 --seed 3".split()
     )
     return run
 

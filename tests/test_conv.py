@@ -12,6 +12,7 @@ import pytest
 from jax import lax
 
 from zoo.nn._conv import conv, upsample_conv
+from zoo.nn._conv_primitive import _xla_weight_gradient
 
 
 def plain_conv(x, kernel, stride=1):
@@ -165,6 +166,19 @@ def test_under_equinox_ensembles_and_loops():
     expected = jnp.stack([plain(k, x) for k, x in zip(kernels, xs)])
     assert_close(gradients.kernel, expected, 5e-6)
     assert_close(mapped, expected, 5e-6)
+
+
+def test_the_other_platforms_form():
+    # Without a GPU here, its lowering can still be made, and its weight gradient run on the CPU.
+    xs, kernel, kernels = operands(6, 5, 3, 4, 3, 5, jnp.float32)
+    padding = ((1, 1), (2, 2))
+    gradient = jax.grad(energy(jax.vmap(conv, in_axes=(0, None))), argnums=1)
+    g = jnp.cos(jax.vmap(conv, in_axes=(0, None))(xs[0], kernel))
+    actual = jax.jit(_xla_weight_gradient, static_argnames="padding")(xs[0], g, padding=padding)
+    assert_close(actual, jax.jit(gradient)(xs[0], kernel), 5e-6)
+    uses = jax.jit(every_use(conv)).trace(xs, kernel, kernels)
+    assert "while" in uses.lower(lowering_platforms=("cpu",)).as_text()
+    assert "while" not in uses.lower(lowering_platforms=("cuda",)).as_text()
 
 
 @pytest.mark.parametrize("function", [conv, upsample_conv])

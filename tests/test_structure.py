@@ -24,7 +24,7 @@ MAY_KNOW = {
     "penalties": set(),
     "models": {"posteriors", "priors", "nn", "likelihoods"},
     "evaluate": {"models", "data", "objectives"},
-    "train": {"models", "evaluate", "data", "objectives", "estimators", "penalties", "nn", "likelihoods"},
+    "train": {"models", "priors", "evaluate", "data", "objectives", "estimators", "penalties", "nn", "likelihoods"},
     "plots": {"models", "evaluate", "data", "priors", "posteriors"},
 }
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .train import (
         TrainState as TrainState,
         fit as fit,
+        fit_prior as fit_prior,
         freeze as freeze,
         load as load,
         loss as loss,
@@ -50,7 +51,7 @@ _ROOMS = (
 _HOMES = {
     "_draws": ("Draws", "Proposal"),
     "models": ("ConvVAE", "MLPVAE"),
-    "train": ("TrainState", "fit", "freeze", "load", "loss", "save", "step"),
+    "train": ("TrainState", "fit", "fit_prior", "freeze", "load", "loss", "save", "step"),
     "evaluate": ("bound", "encode", "log_likelihood", "reconstruct", "sample"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -25,7 +25,7 @@ class Train:
     likelihood: Annotated[str | None, _choice(names.LIKELIHOODS)] = None
     """Unless given: continuous-bernoulli for images, gaussian-shared for points in the plane."""
     prior: Annotated[str, _choice(names.PRIORS)] = "mixture"
-    """What z is drawn from: a mixture of 64 normals learned with the model, or N(0, I)."""
+    """What z is drawn from: N(0, I), or a mixture of 64 normals: learned, then fitted to the posteriors."""
     objective: Annotated[str | None, _choice(names.OBJECTIVES)] = None
     """What is maximised. Unless given: elbo, or beta-elbo where --beta is given."""
     estimator: Annotated[str, _choice(names.ESTIMATORS)] = "reparameterised"

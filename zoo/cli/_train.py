@@ -46,6 +46,8 @@ def train(arguments: Train) -> None:
     result = zoo.fit(model, dataset.train, **fit_settings, callback=runs.Metrics(run), key=jr.fold_in(key, 1))
     trained = time.perf_counter() - started
     frozen = zoo.freeze(result.model, dataset.train, observe=observe, key=jr.fold_in(key, 3))
+    if settings.prior == "mixture":
+        frozen = zoo.fit_prior(frozen, dataset.train, observe=observe, key=jr.fold_in(key, 4))
     zoo.save(run / runs.MODEL, frozen)
     measured = dataset._replace(test=dataset.test[: settings.evaluation_examples])
     evaluation = measure(settings, frozen, measured, Evaluate(run, k=settings.evaluation_k))

@@ -1,3 +1,9 @@
 from ._checks import check_evaluation as check_evaluation, check_examples as check_examples
 from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
-from ._pictures import decode as decode, encode as encode, reconstruct as reconstruct, sample as sample
+from ._pictures import (
+    decode as decode,
+    draw_latents as draw_latents,
+    encode as encode,
+    reconstruct as reconstruct,
+    sample as sample,
+)

@@ -25,17 +25,7 @@ def reconstruct(
 
     **Returns:** the likelihood's means, of the examples' shape.
     """
-    check_evaluation("reconstruct", model, xs, k=1, observe=observe)
-    return over_examples(
-        _reconstruction,
-        model,
-        xs,
-        observe=data.scale if observe is None else observe,
-        at_once=256,
-        block=1024,
-        progress=None,
-        key=key,
-    )
+    return _of_each("reconstruct", _reconstruction, model, xs, observe, key)
 
 
 def _reconstruction(model, x, *, key):
@@ -50,21 +40,32 @@ def encode(
     key: PRNGKeyArray,
 ) -> Float[Array, " n latent"]:
     """The posterior mean of each example, E[z | x]; arguments as in `reconstruct`."""
-    check_evaluation("encode", model, xs, k=1, observe=observe)
-    return over_examples(
-        _mean,
-        model,
-        xs,
-        observe=data.scale if observe is None else observe,
-        at_once=256,
-        block=1024,
-        progress=None,
-        key=key,
-    )
+    return _of_each("encode", _mean, model, xs, observe, key)
+
+
+def draw_latents(
+    model: AbstractVAE,
+    xs: Array | np.ndarray,
+    *,
+    observe: Callable | None = None,
+    key: PRNGKeyArray,
+) -> Float[Array, " n latent"]:
+    """One draw z ~ q(z | x) for each example: draws of the aggregated posterior; arguments as in `reconstruct`."""
+    return _of_each("draw_latents", _draw, model, xs, observe, key)
+
+
+def _draw(model, x, *, key):
+    return model.posterior(x).sample(key=key)
 
 
 def _mean(model, x, *, key):
     return model.posterior(x).mean
+
+
+def _of_each(call, function, model, xs, observe, key):
+    check_evaluation(call, model, xs, k=1, observe=observe)
+    observe = data.scale if observe is None else observe
+    return over_examples(function, model, xs, observe=observe, at_once=256, block=1024, progress=None, key=key)
 
 
 @eqx.filter_jit

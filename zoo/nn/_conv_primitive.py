@@ -74,8 +74,7 @@ def _xla_conv(x, kernel, *, padding):
 
 def _xla_weight_gradient(x, g, *, padding):
     # Channels of x are the batch of this convolution and the images its channels.
-    y = lax.conv_general_dilated(x, g, (1, 1), padding, dimension_numbers=("CHWN", "IHWO", "HWNC"))
-    return y
+    return lax.conv_general_dilated(x, g, (1, 1), padding, dimension_numbers=("CHWN", "IHWO", "HWNC"))
 
 
 def _map_one_by_one(bind: Callable, xla: Callable, x: Array, y: Array, dims: tuple) -> tuple[Array, int]:
@@ -102,8 +101,9 @@ def _batch_conv(args, dims, *, padding):
 
 
 def _batch_weight_gradient(args, dims, *, padding):
-    bind = partial(weight_gradient_p.bind, padding=padding)
-    return _map_one_by_one(bind, partial(_xla_weight_gradient, padding=padding), *args, dims)
+    x, g = args
+    bind, xla = partial(weight_gradient_p.bind, padding=padding), partial(_xla_weight_gradient, padding=padding)
+    return _map_one_by_one(bind, xla, x, g, dims)
 
 
 def _primitive(name: str, shape: Callable, xla: Callable, cpu: Callable, batch: Callable) -> jex.Primitive:

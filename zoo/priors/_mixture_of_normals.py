@@ -14,8 +14,8 @@ class MixtureOfNormals(AbstractPrior):
 
     $$\log p(z) = \log \sum_c \pi_c \prod_j N(z_j;\ \mu_{cj},\ \sigma_{cj}^2), \qquad \pi = \mathrm{softmax}(l)$$
 
-    It follows the aggregated posterior where N(0, I) has to be followed, so that what is drawn from it
-    decodes to data also after little training. Dilokthanakul et al., "Deep unsupervised clustering with
+    It follows the aggregated posterior where N(0, I) has to be followed; `zoo.fit_prior` fits one in closed
+    form after training. Dilokthanakul et al., "Deep unsupervised clustering with
     Gaussian mixture variational autoencoders", 2016; as a baseline in Tomczak & Welling, "VAE with a
     VampPrior", 2018, section 3.
     """
@@ -43,7 +43,11 @@ class MixtureOfNormals(AbstractPrior):
         mean, log_scale = self.mean[component], self.log_scale[component]
         return mean + jnp.exp(log_scale) * jr.normal(noise_key, mean.shape, mean.dtype)
 
-    def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
+    def log_components(self, z: Float[Array, " latent"]) -> Float[Array, " components"]:
+        """log pi_c + log N(z; mu_c, sigma_c^2) of each component, nats."""
         standardised = (z[None] - self.mean) * jnp.exp(-self.log_scale)
         normal = -0.5 * standardised**2 - self.log_scale - 0.5 * math.log(2 * math.pi)
-        return logsumexp(log_softmax(self.logits) + jnp.sum(normal, axis=1))
+        return log_softmax(self.logits) + jnp.sum(normal, axis=1)
+
+    def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
+        return logsumexp(self.log_components(z))

@@ -29,11 +29,12 @@ def log_ratio_parts(logits: Array) -> tuple[Array, Array]:
     """-A(-|eta|) = log(a / (1 - exp(-a))) >= 0, as two summands of which the first is exact."""
     dtype = logits.dtype
     small, u, a = _arms(logits, SWITCH)
-    near = 0.5 * jnp.minimum(jnp.abs(logits), SWITCH) - u * polynomial(table("EVEN_PART", dtype), u)
+    half = 0.5 * jnp.minimum(jnp.abs(logits), SWITCH)
+    near = -u * polynomial(table("EVEN_PART", dtype), u)
     e = jnp.exp(-a)
     high, low = log_parts(a)
     far = e * polynomial(table("LOG_COMPLEMENT", dtype), e) + low
-    return jnp.where(small, 0.0, high), jnp.where(small, near, far)
+    return jnp.where(small, half, high), jnp.where(small, near, far)
 
 
 def folded_mean(logits: Array) -> Array:

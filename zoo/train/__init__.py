@@ -7,6 +7,7 @@ from ._checkpoints import (
 )
 from ._checks import check_fit as check_fit
 from ._fit import Fit as Fit, fit as fit
+from ._fit_prior import fit_prior as fit_prior
 from ._freeze import freeze as freeze
 from ._loss import loss as loss
 from ._save import load as load, save as save
