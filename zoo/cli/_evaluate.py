@@ -33,7 +33,7 @@ def measure(settings: Train, model: Any, dataset: build.Dataset, arguments: Eval
     log_likelihood = zoo.log_likelihood(
         model, dataset.test, k=arguments.k, observe=observe, progress=not arguments.json, key=key
     )
-    rows = {"elbo": elbo, f"log_likelihood (k={arguments.k})": log_likelihood}
+    rows: dict[str, Any] = {"elbo": elbo, f"log_likelihood (k={arguments.k})": log_likelihood}
     # A density of pixels that were not dequantised has no bits.
     if dataset.is_images and (settings.observe == "dequantise") == (model.likelihood.measure == "lebesgue"):
         rows["bits per dimension"] = zoo.likelihoods.bits_per_dimension(
