@@ -52,7 +52,7 @@ def fit_prior(
     zs = draw_latents(model, xs, observe=observe, key=draw_key)
     prior = MixtureOfNormals(zs.shape[1], components, key=start_key)
     chosen = jr.permutation(start_key, len(zs))[:components]
-    spread = jnp.log(jnp.std(zs, axis=0)) * jnp.ones((components, 1))
+    spread = jnp.broadcast_to(jnp.log(jnp.std(zs, axis=0)), (components, zs.shape[1]))
     start = eqx.tree_at(lambda p: (p.mean, p.log_scale), prior, (zs[chosen], spread))
     return eqx.tree_at(lambda m: m.prior, model, _climb(start, zs, iterations))
 
