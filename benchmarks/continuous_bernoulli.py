@@ -1,10 +1,25 @@
 """How exact is the continuous Bernoulli, here and elsewhere, and what does it cost?
 
-ANSWER
+To 1 or 2 ULP where others lose everything near 0 and beyond 17, at 1.1 times the cost of a logits cross-entropy.
+Two cores of an x86 CPU, jax 0.10.2, torch 2.13.0, tfp-nightly 0.26, 2026-11-22:
 
-    python benchmarks/continuous_bernoulli.py                    the table, a few seconds
+    largest float32 error in ULP (and absolute), 6000 logits, |logit| <= 1000
+                                       zoo              textbook                 torch                   tfp
+    log-normaliser         0.896 (3.0e-05)    3.68e+17 (9.8e+02)    2.47e+07 (4.1e+00)    2.47e+07 (3.1e-05)
+    mean                    1.02 (4.2e-08)    5.84e+08 (6.8e-02)     5.3e+08 (6.2e-02)        30.1 (7.7e-07)
+    variance               0.803 (6.0e-09)                     -    3.46e+10 (2.5e-01)         168 (1.3e-06)
+    entropy                 2.11 (2.6e-07)                     -    9.69e+07 (4.1e+00)     1.8e+16 (5.6e-05)
+    log_prob                1.28 (5.5e-05)    3.12e+07 (9.1e+02)     2.4e+07 (4.1e+00)        12.8 (5.7e-05)
+    d log_prob             0.544 (6.5e-08)    8.38e+06 (1.0e+00)    5.25e+05 (6.3e-02)        22.6 (2.7e-06)
+    d2 log_prob           0.0502 (6.0e-09)     2.1e+06 (2.5e-01)    2.14e+06 (2.6e-01)         420 (5.0e-05)
+    icdf                     2.4 (7.9e-08)                     -    9.82e+08 (3.4e-01)         775 (1.4e-06)
+    d icdf                  3.43 (2.1e-08)                     -    1.68e+07 (1.2e-01)             nan (nan)
+
+@@EXH@@
+
+    python benchmarks/continuous_bernoulli.py                    the table and the cost, a few seconds
     python benchmarks/continuous_bernoulli.py --python PYTHON    also torch and TFP, from another environment
-    python benchmarks/continuous_bernoulli.py --exhaustive       every float32 logit, about an hour on two cores
+    python benchmarks/continuous_bernoulli.py --exhaustive       every float32 logit, a quarter of an hour
     python benchmarks/continuous_bernoulli.py --figure FILE      error against logit, as a picture
 
 Errors are the largest, in units in the last place (ULP) of the true value, over results that are normal floats;
@@ -237,8 +252,8 @@ def cost():
             print(f"n = {n:8d}  {what:20} {best['zoo']:.2f} ns a dimension, {ratio:.2f}x")
 
 
-def exhaustive(stride):
-    """Every normal float32 logit (icdf: every `stride`th), the truth by this library's float64."""
+def exhaustive(stride, part, parts):
+    """Every normal float32 logit (icdf: every `stride`th), or one part of them; the truth is this library's float64."""
     import jax
     import jax.numpy as jnp
 
@@ -283,7 +298,9 @@ def exhaustive(stride):
 
         return worst
 
-    lowest, highest, chunk = 0x00800000, 0x7F7FFFFF, 2**21  # from the smallest to the largest normal float
+    first, last, chunk = 0x00800000, 0x7F7FFFFF, 2**21  # from the smallest to the largest normal float
+    ends = [first + (last + 1 - first) * i // parts for i in range(parts + 1)]
+    lowest, highest = ends[part - 1], ends[part] - 1
     with jax.enable_x64(True):
         for values, names, step in ((moments, ROWS[:7], 1), (quantiles, ROWS[7:], stride)):
             start, total = time.time(), 0
@@ -334,6 +351,7 @@ def main():
     parser.add_argument("--python", help="an interpreter that has torch or tensorflow_probability")
     parser.add_argument("--exhaustive", action="store_true")
     parser.add_argument("--stride", type=int, default=61, help="of the exhaustive run's icdf")
+    parser.add_argument("--part", default="1/1", help="of the exhaustive run, such as 2/4")
     parser.add_argument("--figure")
     parser.add_argument("--emit", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -341,7 +359,7 @@ def main():
         library, out = args.emit
         np.savez(out, **dict(zip(ROWS, map(np.asarray, OTHERS[library](*points())))))
     elif args.exhaustive:
-        exhaustive(args.stride)
+        exhaustive(args.stride, *map(int, args.part.split("/")))
     elif args.figure:
         figure(args.figure)
     else:
