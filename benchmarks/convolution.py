@@ -4,8 +4,9 @@
 
 Answer: forward the same; backward 0.9 to 2.5 times as fast outside a loop, and in a loop as fast as outside,
 where plain autodiff's backward pass is 9 to 240 times slower than outside. The whole stack of the reference
-network's convolutions takes 0.70 of plain autodiff's time on one device and 0.90 on two (jax 0.12; 0.91 and 0.88 on jax 0.10). A second device gains
-ours nothing on jax 0.12, whose convolutions already use both cores, and much on jax 0.10, where they do not.
+network's convolutions takes 0.70 of plain autodiff's time on one device and 0.90 on two with jax 0.12, 0.91 and
+0.88 with jax 0.10. A second device gains ours nothing on jax 0.12, whose convolutions already use both cores, and
+much on jax 0.10, where they do not.
 
 2 cores (AMD EPYC, virtual), 22 November 2026:
 
