@@ -1,2 +1,2 @@
 from ._diagonal_normal import DiagonalNormal as DiagonalNormal
-from ._posterior import AbstractPosterior as AbstractPosterior
+from ._posterior import AbstractPosterior as AbstractPosterior, PosteriorFamily as PosteriorFamily
