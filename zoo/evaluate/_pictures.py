@@ -92,7 +92,7 @@ def sample(model: AbstractVAE, n: int, *, noise: bool = False, key: PRNGKeyArray
 def _sample(model, keys, noise):
     def one(key):
         prior_key, noise_key = jr.split(key)
-        params = model.decode(model.prior.sample(key=prior_key))
+        params = model.decode(model.latent_prior.sample(key=prior_key))
         return model.likelihood.sample(params, key=noise_key) if noise else model.likelihood.mean(params)
 
     return jax.vmap(one)(keys)

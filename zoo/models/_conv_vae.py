@@ -2,16 +2,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import ConvDecoder, ConvEncoder
-from ..posteriors import AbstractPosterior, DiagonalNormal
-from ..priors import AbstractPrior, StandardNormal
-from ._vae import AbstractVAE, check_latent_size, parameter_shape
+from ..nn import convolutional
+from ..posteriors import DiagonalNormal
+from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
+from ._network_vae import AbstractNetworkVAE
+from ._vae import check_latent_size, parameter_shape
 
 
-class ConvVAE(AbstractVAE):
+class ConvVAE(AbstractNetworkVAE):
     r"""A convolutional variational autoencoder of images.
 
     With w = `width_size`, encoder: two 3 x 3 convolutions to w channels, pool, two to 2w channels, pool,
@@ -23,7 +24,7 @@ class ConvVAE(AbstractVAE):
 
     encoder: Callable
     decoder: Callable
-    prior: AbstractPrior
+    prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     family: Any
     data_shape: tuple[int, int, int]
@@ -35,7 +36,7 @@ class ConvVAE(AbstractVAE):
         *,
         width_size: int = 32,
         likelihood: Any = likelihoods.continuous_bernoulli,
-        prior: AbstractPrior | None = None,
+        prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
         norm: str = "none",
         key: PRNGKeyArray,
@@ -53,29 +54,12 @@ class ConvVAE(AbstractVAE):
 
         **Raises:** `ValueError` where a side does not divide by 4 or `latent_size` is below 1.
         """
-        channels, height, width = image_shape
-        if channels < 1 or height < 4 or width < 4 or height % 4 or width % 4:
-            raise ValueError(
-                f"`ConvVAE(image_shape={image_shape})`: (channels, height, width) with sides that divide by 4 "
-                "are needed; pad or crop the images"
-            )
         check_latent_size("ConvVAE", latent_size)
-        if width_size < 1:
-            raise ValueError(f"`ConvVAE(width_size={width_size})`: at least one channel is needed")
         encoder_key, decoder_key = jr.split(key)
-        self.encoder = ConvEncoder(
-            image_shape, posterior.num_params(latent_size), width_size=width_size, norm=norm, key=encoder_key
-        )
-        self.decoder = ConvDecoder(
-            latent_size, parameter_shape(likelihood, image_shape), width_size=width_size, norm=norm, key=decoder_key
-        )
+        networks = convolutional(width_size=width_size, norm=norm)
+        self.encoder = networks.encoder(image_shape, posterior.num_params(latent_size), key=encoder_key)
+        self.decoder = networks.decoder(latent_size, parameter_shape(likelihood, image_shape), key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior
         self.likelihood = likelihood
         self.family = posterior
         self.data_shape = image_shape
-
-    def posterior(self, x: Float[Array, " channels height width"]) -> AbstractPosterior:
-        return self.family.from_params(self.encoder(x))
-
-    def decode(self, z: PyTree[Float[Array, " ..."]]) -> Float[Array, " out_channels height width"]:
-        return self.decoder(z)

@@ -3,16 +3,17 @@ from typing import Any
 
 import jax
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import MLP
-from ..posteriors import AbstractPosterior, DiagonalNormal
-from ..priors import AbstractPrior, StandardNormal
-from ._vae import AbstractVAE, check_latent_size, parameter_shape
+from ..nn import fully_connected
+from ..posteriors import DiagonalNormal
+from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
+from ._network_vae import AbstractNetworkVAE
+from ._vae import check_latent_size, parameter_shape
 
 
-class MLPVAE(AbstractVAE):
+class MLPVAE(AbstractNetworkVAE):
     r"""A fully connected variational autoencoder of vectors, or of images taken as vectors.
 
     With `data_shape=784, latent_size=50, width_size=200, depth=2, activation=jax.nn.tanh` it is the
@@ -21,7 +22,7 @@ class MLPVAE(AbstractVAE):
 
     encoder: Callable
     decoder: Callable
-    prior: AbstractPrior
+    prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     family: Any
     data_shape: tuple[int, ...]
@@ -35,7 +36,7 @@ class MLPVAE(AbstractVAE):
         depth: int = 2,
         activation: Callable = jax.nn.selu,
         likelihood: Any = likelihoods.gaussian(),
-        prior: AbstractPrior | None = None,
+        prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
         key: PRNGKeyArray,
     ):
@@ -54,16 +55,10 @@ class MLPVAE(AbstractVAE):
             raise ValueError(f"`MLPVAE(data_shape={data_shape})`: every side must be at least 1")
         check_latent_size("MLPVAE", latent_size)
         encoder_key, decoder_key = jr.split(key)
-        hidden: dict[str, Any] = dict(width_size=width_size, depth=depth, activation=activation)
-        self.encoder = MLP(data_shape, (posterior.num_params(latent_size),), **hidden, key=encoder_key)
-        self.decoder = MLP((latent_size,), parameter_shape(likelihood, data_shape), **hidden, key=decoder_key)
+        networks = fully_connected(width_size=width_size, depth=depth, activation=activation)
+        self.encoder = networks.encoder(data_shape, posterior.num_params(latent_size), key=encoder_key)
+        self.decoder = networks.decoder(latent_size, parameter_shape(likelihood, data_shape), key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior
         self.likelihood = likelihood
         self.family = posterior
         self.data_shape = data_shape
-
-    def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
-        return self.family.from_params(self.encoder(x))
-
-    def decode(self, z: PyTree[Float[Array, " ..."]]) -> Float[Array, " ..."]:
-        return self.decoder(z)

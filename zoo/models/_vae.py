@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from .._draws import Draws, Proposal, over_draws
 from ..posteriors import AbstractPosterior
-from ..priors import AbstractPrior
+from ..priors import AbstractBorrowingPrior, AbstractPrior
 
 
 class AbstractVAE(eqx.Module):
@@ -20,7 +20,7 @@ class AbstractVAE(eqx.Module):
     batch axis: batches are `jax.vmap(..., axis_name="batch")`.
     """
 
-    prior: eqx.AbstractVar[AbstractPrior]
+    prior: eqx.AbstractVar[AbstractPrior | AbstractBorrowingPrior]
     likelihood: eqx.AbstractVar[Any]
     data_shape: eqx.AbstractVar[tuple[int, ...]]
 
@@ -31,6 +31,11 @@ class AbstractVAE(eqx.Module):
     @abc.abstractmethod
     def decode(self, z: PyTree[Float[Array, " ..."]]) -> Float[Array, " ..."]:
         """The parameters of p(x | z), unconstrained, as `self.likelihood` reads them."""
+
+    @property
+    def latent_prior(self) -> AbstractPrior:
+        """p(z): `prior`, with what it borrows from this model filled in."""
+        return self.prior.of(self) if isinstance(self.prior, AbstractBorrowingPrior) else self.prior
 
     def draw(self, x: Float[Array, " ..."], *, k: int, key: PRNGKeyArray) -> Draws:
         """k draws from q(z | x) with their log-densities.
@@ -45,12 +50,13 @@ class AbstractVAE(eqx.Module):
 
         `posterior` is usually `self.posterior(x)`; any other distribution over z may stand in its place.
         """
+        prior = self.latent_prior
         return Proposal(
             z=over_draws(lambda key: posterior.sample(key=key))(keys),
             posterior=posterior,
             log_likelihood=lambda z: self.likelihood.log_prob(self.decode(z), x),
-            log_prior=self.prior.log_prob,
-            kl=posterior.kl(self.prior),
+            log_prior=prior.log_prob,
+            kl=posterior.kl(prior),
         )
 
 

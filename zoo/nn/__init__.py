@@ -8,5 +8,12 @@ from ._layers import (
     max_pool as max_pool,
     upsample as upsample,
 )
-from ._networks import MLP as MLP, ConvDecoder as ConvDecoder, ConvEncoder as ConvEncoder
+from ._networks import (
+    MLP as MLP,
+    ConvDecoder as ConvDecoder,
+    ConvEncoder as ConvEncoder,
+    Networks as Networks,
+    convolutional as convolutional,
+    fully_connected as fully_connected,
+)
 from ._norm import BatchNorm as BatchNorm, ChannelAffine as ChannelAffine, GroupNorm as GroupNorm

@@ -1,5 +1,7 @@
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,6 +12,34 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ._conv import conv, upsample_conv
 from ._layers import Conv, Linear, Sequential, max_pool
 from ._norm import AxisNames, normalisation
+
+
+class Networks(NamedTuple):
+    """How to build the two networks of an autoencoder, once their sizes are known.
+
+    **Fields:**
+
+    - `encoder(in_shape, out_size, *, key)`: a module from data to `out_size` numbers.
+    - `decoder(in_size, out_shape, *, key)`: a module from `in_size` numbers to data.
+    """
+
+    encoder: Callable[..., Callable]
+    decoder: Callable[..., Callable]
+
+
+def fully_connected(*, width_size: int = 200, depth: int = 2, activation: Callable = jax.nn.selu) -> Networks:
+    """Two `MLP`s; data of any shape are flattened inside."""
+    hidden = partial(MLP, width_size=width_size, depth=depth, activation=activation)
+    return Networks(
+        lambda in_shape, out_size, *, key: hidden(in_shape, (out_size,), key=key),
+        lambda in_size, out_shape, *, key: hidden((in_size,), out_shape, key=key),
+    )
+
+
+def convolutional(*, width_size: int = 32, norm: str = "none") -> Networks:
+    """`ConvEncoder` and `ConvDecoder`: images whose sides divide by 4."""
+    options = dict(width_size=width_size, norm=norm)
+    return Networks(partial(ConvEncoder, **options), partial(ConvDecoder, **options))
 
 
 class MLP(eqx.Module):
@@ -53,6 +83,18 @@ def _stage(
     return layers
 
 
+def check_image_network(call: str, image_shape: tuple[int, ...], width_size: int) -> None:
+    """**Raises:** `ValueError` for what is no image, sides that cannot be halved twice, or no channels."""
+    sides = image_shape[1:]
+    if len(image_shape) != 3 or min(image_shape) < 1 or any(side % 4 for side in sides):
+        raise ValueError(
+            f"`{call}(image_shape={image_shape})`: (channels, height, width) with sides that divide by 4 "
+            "are needed; pad or crop the images"
+        )
+    if width_size < 1:
+        raise ValueError(f"`{call}(width_size={width_size})`: at least one channel is needed")
+
+
 class ConvEncoder(eqx.Module):
     """Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map."""
 
@@ -68,6 +110,7 @@ class ConvEncoder(eqx.Module):
         norm: str = "none",
         key: PRNGKeyArray,
     ):
+        check_image_network("ConvEncoder", image_shape, width_size)
         channels, height, width = image_shape
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3 = jr.split(key, 3)
@@ -97,6 +140,7 @@ class ConvDecoder(eqx.Module):
         norm: str = "none",
         key: PRNGKeyArray,
     ):
+        check_image_network("ConvDecoder", image_shape, width_size)
         channels, height, width = image_shape
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3, key4 = jr.split(key, 4)

@@ -42,7 +42,7 @@ def model_log_density(
 
 @eqx.filter_jit
 def _mixture(model: AbstractVAE, points: Float[Array, " cells 2"], k: int, key: PRNGKeyArray) -> Float[Array, " cells"]:
-    params = jax.vmap(lambda key: model.decode(model.prior.sample(key=key)))(jr.split(key, k))
+    params = jax.vmap(lambda key: model.decode(model.latent_prior.sample(key=key)))(jr.split(key, k))
 
     def log_density(x):
         return logsumexp(jax.vmap(model.likelihood.log_prob, in_axes=(0, None))(params, x)) - math.log(k)

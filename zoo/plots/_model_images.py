@@ -24,7 +24,7 @@ def check_draws_images(call: str, model: AbstractVAE) -> None:
 
 def decoded_images(call: str, model: AbstractVAE, zs: np.ndarray) -> Float[np.ndarray, " n channels height width"]:
     """$E[x | z]$ of each latent, ready for the screen."""
-    shape = jax.eval_shape(lambda key: model.prior.sample(key=key), jr.key(0)).shape
+    shape = jax.eval_shape(lambda key: model.latent_prior.sample(key=key), jr.key(0)).shape
     if zs.shape[1:] != shape:
         raise ValueError(
             f"`{call}` got latents of shape {zs.shape[1:]}, but this model's are {shape}; encode with it, "

@@ -1,4 +1,5 @@
 import abc
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
@@ -16,3 +17,14 @@ class AbstractPrior(eqx.Module):
     @abc.abstractmethod
     def log_prob(self, z: PyTree[Float[Array, " ..."]]) -> Scalar:
         r"""$\log p(z)$ in nats."""
+
+
+class AbstractBorrowingPrior(eqx.Module):
+    """A prior that needs something of the model it serves, such as its encoder or its label."""
+
+    @abc.abstractmethod
+    def of(self, model: Any) -> AbstractPrior:
+        """p(z) of this model; gradients flow into the model and into this prior's own leaves.
+
+        **Raises:** `ValueError` if the model does not have what is needed.
+        """
