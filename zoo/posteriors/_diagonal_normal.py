@@ -5,8 +5,9 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..priors import AbstractPrior, StandardNormal
+from ..priors import AbstractPrior
 from ._posterior import AbstractPosterior
+from ._relative import kl_of_normals, relative_to
 
 
 class DiagonalNormal(AbstractPosterior):
@@ -40,11 +41,15 @@ class DiagonalNormal(AbstractPosterior):
         return -jnp.sum(0.5 * standardised**2 + self.log_scale + 0.5 * math.log(2 * math.pi))
 
     def kl_per_dimension(self, prior: AbstractPrior) -> Float[Array, " latent"] | None:
-        r"""$\tfrac12(\mu_j^2 + \sigma_j^2 - 1) - \log \sigma_j$, nats, against a standard normal."""
-        if not isinstance(prior, StandardNormal):
+        r"""$\tfrac12(\mu_j^2 + \sigma_j^2 - 1) - \log \sigma_j$, nats, against a standard normal.
+
+        Against a `zoo.priors.Normal` the same, $\mu_j$ and $\sigma_j$ being taken in its units.
+        """
+        relative = relative_to(prior, self.mean)
+        if relative is None:
             return None
-        # expm1(2s) - 2s keeps its digits where the posterior is close to the prior.
-        return 0.5 * (self.mean**2 + jnp.expm1(2 * self.log_scale) - 2 * self.log_scale)
+        mean, log_unit = relative
+        return kl_of_normals(mean, self.log_scale - log_unit)
 
     def kl(self, prior: AbstractPrior) -> Scalar | None:
         per_dimension = self.kl_per_dimension(prior)

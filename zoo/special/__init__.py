@@ -8,6 +8,7 @@ from ._continuous_bernoulli import (
 )
 from ._erfcx import erfcx as erfcx
 from ._gamma import stirling_remainder as stirling_remainder
+from ._log_bessel import log_bessel as log_bessel
 from ._logistic import (
     bernoulli_log_prob as bernoulli_log_prob,
     sigmoid as sigmoid,

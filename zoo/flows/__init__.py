@@ -1,0 +1,5 @@
+from ._bijection import AbstractBijection as AbstractBijection, Bijection as Bijection
+from ._compose import Chain as Chain, Flip as Flip, Inverse as Inverse, stack as stack
+from ._coupling import Coupling as Coupling
+from ._masked_autoregressive import MaskedAutoregressive as MaskedAutoregressive
+from ._planar import Planar as Planar

@@ -1,0 +1,65 @@
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+from .._custom_types import Scalar
+from ._bijection import AbstractBijection, Bijection, Vector
+
+
+class Chain(AbstractBijection):
+    """Bijections one after the other; their log-determinants add."""
+
+    bijections: tuple[AbstractBijection, ...]
+
+    def forward(self, z: Vector) -> tuple[Vector, Scalar]:
+        total = jnp.zeros((), z.dtype)
+        for bijection in self.bijections:
+            z, log_det = bijection.forward(z)
+            total = total + log_det
+        return z, total
+
+    def inverse(self, y: Vector) -> tuple[Vector, Scalar]:
+        total = jnp.zeros((), y.dtype)
+        for bijection in reversed(self.bijections):
+            y, log_det = bijection.inverse(y)
+            total = total + log_det
+        return y, total
+
+
+class Inverse(AbstractBijection):
+    """A bijection with its two directions exchanged."""
+
+    bijection: AbstractBijection
+
+    def forward(self, z: Vector) -> tuple[Vector, Scalar]:
+        return self.bijection.inverse(z)
+
+    def inverse(self, y: Vector) -> tuple[Vector, Scalar]:
+        return self.bijection.forward(y)
+
+
+class Flip(AbstractBijection):
+    """The dimensions in reverse order, so that the next layer sees them from the other end."""
+
+    def forward(self, z: Vector) -> tuple[Vector, Scalar]:
+        return z[::-1], jnp.zeros((), z.dtype)
+
+    def inverse(self, y: Vector) -> tuple[Vector, Scalar]:
+        return y[::-1], jnp.zeros((), y.dtype)
+
+
+def stack(bijection: Bijection, latent_size: int, layers: int, *, key: PRNGKeyArray) -> Chain:
+    """`layers` bijections of one kind with the order of the dimensions reversed in between.
+
+    Where every layer starts at the identity, so does the stack, up to the order of the dimensions: an even
+    number of reversals leaves that as it was.
+
+    **Raises:** `ValueError` for fewer than one layer.
+    """
+    if layers < 1:
+        raise ValueError(f"`layers={layers}`: pass at least 1 layer; without a flow a normal is what remains")
+    bijections: list[AbstractBijection] = []
+    for layer_key in jr.split(key, layers):
+        bijections += [bijection(latent_size, key=layer_key), Flip()]
+    # as many reversals as layers; one more, or one less, where that number is odd
+    return Chain(tuple(bijections if layers % 2 == 0 else bijections[:-1]))
