@@ -59,3 +59,29 @@ def test_selu_networks_keep_mean_zero_and_variance_one():
     hidden = nn.Sequential(network.layers.layers[:-1])
     out = jax.vmap(hidden)(jr.normal(jr.key(1), (256, 512)))
     np.testing.assert_allclose([jnp.mean(out), jnp.var(out)], [0, 1], atol=0.15)
+
+
+def test_space_to_depth_keeps_each_block_together():
+    x = jnp.arange(4 * 6 * 2.0).reshape(4, 6, 2)
+    y = nn.space_to_depth(x)
+    assert y.shape == (2, 3, 8)
+    for i in range(2):
+        for j in range(3):
+            np.testing.assert_array_equal(y[i, j], x[2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(-1))
+
+
+def test_a_residual_block_starts_as_the_identity():
+    block = nn.ResidualBlock(8, key=jr.key(0))
+    x = jr.normal(jr.key(1), (4, 4, 8))
+    np.testing.assert_array_equal(block(x), x)
+
+
+@pytest.mark.parametrize("shape, head", [((1, 28, 28), (7, 7)), ((3, 64, 64), (4, 4)), ((1, 8, 24), (4, 12))])
+def test_residual_networks_halve_as_far_as_they_can(shape, head):
+    networks = nn.residual(width_size=8)
+    encoder, decoder = networks.encoder(shape, 5, key=jr.key(0)), networks.decoder(3, shape, key=jr.key(1))
+    assert jax.eval_shape(encoder, jnp.zeros(shape)).shape == (5,)
+    assert jax.eval_shape(decoder, jnp.zeros(3)).shape == shape
+    assert decoder.head_shape[:2] == head
+    with pytest.raises(ValueError, match=r"\(1, 28, 27\)"):
+        networks.encoder((1, 28, 27), 5, key=jr.key(0))

@@ -1,4 +1,6 @@
 from ._checks import check_evaluation as check_evaluation, check_examples as check_examples
+from ._code_usage import CodeUsage as CodeUsage, code_usage as code_usage
+from ._layers import kl_per_layer as kl_per_layer
 from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
 from ._pictures import (
     decode as decode,

@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 
 from .. import data
-from ..models import AbstractVAE
+from ..models import AbstractVAE, check_labels
 
 
-def check_evaluation(call: str, model: AbstractVAE, xs: Any, *, k: int, observe: Callable | None) -> None:
+def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int, observe: Callable | None) -> None:
     """Refuse what cannot be scored, in Python and before anything compiles.
 
-    **Raises:** `ValueError` for `k` below 1, and for examples of another shape, dtype or range than the
-    model's.
+    **Raises:** `ValueError` for `k` below 1, for examples of another shape, dtype or range than the
+    model's, and for labels that it does not take.
     """
     if k < 1:
         raise ValueError(f"`{call}(k={k})`: at least one draw is needed; pass k >= 1")
     check_examples(f"{call}(xs)", model, xs)
+    check_labels(f"{call}(ys)", model, ys, len(xs))
     warn_if_rounded(call, model, xs, observe)
 
 

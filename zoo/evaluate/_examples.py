@@ -9,11 +9,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from ..models import given
+
 
 def over_examples(
     function: Callable,
     model: Any,
     xs: Array | np.ndarray,
+    ys: Array | np.ndarray | None,
     *,
     observe: Callable,
     at_once: int,
@@ -21,7 +24,7 @@ def over_examples(
     progress: str | None,
     key: PRNGKeyArray,
 ) -> PyTree[Array]:
-    """`function(model, x, key=...)` of every example, stacked.
+    """`function(model, x, key=...)` of every example, stacked; the model at the example's label, where there is one.
 
     Example i is observed and judged with keys made of `fold_in(key, i)`, so the answer does not depend on
     how the examples are grouped.
@@ -38,7 +41,9 @@ def over_examples(
         for start in range(0, len(xs), block):
             # The last block is filled up with repeats, so that all blocks share one program.
             index = np.minimum(np.arange(start, start + block), len(xs) - 1)
-            result = _block(function, model, jnp.asarray(xs[index]), index.astype(np.uint32), observe, at_once, key)
+            labels = None if ys is None else jnp.asarray(ys[index])
+            rows = (jnp.asarray(xs[index]), labels, index.astype(np.uint32))
+            result = _block(function, model, rows, observe, at_once, key)
             count = min(block, len(xs) - start)
             results.append(jax.tree.map(lambda leaf: leaf[:count], result))
             bar.update(count)
@@ -46,12 +51,12 @@ def over_examples(
 
 
 @eqx.filter_jit
-def _block(function, model, xs, index, observe, at_once, key):
-    def judge(x_and_index):
-        x, i = x_and_index
+def _block(function, model, rows, observe, at_once, key):
+    def judge(row):
+        x, y, i = row
         observe_key, function_key = jr.split(jr.fold_in(key, i))
-        return function(model, observe(x, key=observe_key), key=function_key)
+        return function(given(model, y), observe(x, key=observe_key), key=function_key)
 
-    if at_once >= len(xs):
-        return jax.vmap(judge)((xs, index))
-    return lax.map(judge, (xs, index), batch_size=at_once)
+    if at_once >= len(rows[-1]):
+        return jax.vmap(judge)(rows)
+    return lax.map(judge, rows, batch_size=at_once)

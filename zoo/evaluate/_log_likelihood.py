@@ -21,6 +21,7 @@ def log_likelihood(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     k: int = 5000,
     observe: Callable | None = None,
     chunk_size: int | None = None,
@@ -38,6 +39,7 @@ def log_likelihood(
 
     - `model`: a trained model, frozen if it has `BatchNorm`.
     - `xs`: `(n, ...)`: uint8 pixels, or floats (images in [0, 1]).
+    - `ys`: labels `(n, ...)` for a `ConditionalVAE`, whose log p(x | y) it then is.
     - `k`: draws for each example.
     - `observe`: as in `zoo.fit`; its noise comes from `key`, one draw for each example.
     - `chunk_size`: draws alive at a time; chosen by the size of an example unless given.
@@ -47,13 +49,14 @@ def log_likelihood(
 
     Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
     """
-    check_evaluation("log_likelihood", model, xs, k=k, observe=observe)
+    check_evaluation("log_likelihood", model, xs, ys, k=k, observe=observe)
     alive = _draws_alive(math.prod(model.data_shape)) if chunk_size is None else chunk_size
     chunk = min(k, alive)
     return over_examples(
         eqx.Partial(_streamed, k=k, chunk=chunk),
         model,
         xs,
+        ys,
         observe=data.scale if observe is None else observe,
         at_once=max(alive // chunk, 1),
         block=max(100 * alive // k, 1),
@@ -87,6 +90,7 @@ def bound(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     objective: Callable[[Draws], Scalar],
     k: int = 1,
     observe: Callable | None = None,
@@ -99,12 +103,13 @@ def bound(
 
     **Returns:** one value for each example, `(n,)`. It bounds the log-likelihood if the objective does.
     """
-    check_evaluation("bound", model, xs, k=k, observe=observe)
+    check_evaluation("bound", model, xs, ys, k=k, observe=observe)
     at_once = max(10 * _draws_alive(math.prod(model.data_shape)) // k, 1)
     return over_examples(
         eqx.Partial(_judged, objective=objective, k=k),
         model,
         xs,
+        ys,
         observe=data.scale if observe is None else observe,
         at_once=at_once,
         block=4 * at_once,

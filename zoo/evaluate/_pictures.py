@@ -1,13 +1,15 @@
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 from .. import data
-from ..models import AbstractVAE
+from ..models import AbstractVAE, ConditionalVAE, check_labels, given
 from ._checks import check_evaluation
 from ._examples import over_examples
 
@@ -16,16 +18,18 @@ def reconstruct(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     observe: Callable | None = None,
     key: PRNGKeyArray,
 ) -> Float[Array, " n ..."]:
     r"""What the model makes of each example: $E[x' \mid z]$ at one $z \sim q(z \mid x)$.
 
-    **Arguments:** `xs`: `(n, ...)`, uint8 pixels or floats; `observe`: as in `zoo.fit`.
+    **Arguments:** `xs`: `(n, ...)`, uint8 pixels or floats; `ys`: labels, for a `ConditionalVAE`; `observe`: as in
+    `zoo.fit`.
 
     **Returns:** the likelihood's means, of the examples' shape.
     """
-    return _of_each("reconstruct", _reconstruction, model, xs, observe, key)
+    return _of_each("reconstruct", _reconstruction, model, xs, ys, observe, key)
 
 
 def _reconstruction(model, x, *, key):
@@ -36,22 +40,24 @@ def encode(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     observe: Callable | None = None,
     key: PRNGKeyArray,
-) -> Float[Array, " n latent"]:
+) -> PyTree[Float[Array, " n ..."]]:
     """The posterior mean of each example, E[z | x]; arguments as in `reconstruct`."""
-    return _of_each("encode", _mean, model, xs, observe, key)
+    return _of_each("encode", _mean, model, xs, ys, observe, key)
 
 
 def draw_latents(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     observe: Callable | None = None,
     key: PRNGKeyArray,
-) -> Float[Array, " n latent"]:
+) -> PyTree[Shaped[Array, " n ..."]]:
     """One draw z ~ q(z | x) for each example: draws of the aggregated posterior; arguments as in `reconstruct`."""
-    return _of_each("draw_latents", _draw, model, xs, observe, key)
+    return _of_each("draw_latents", _draw, model, xs, ys, observe, key)
 
 
 def _draw(model, x, *, key):
@@ -62,37 +68,50 @@ def _mean(model, x, *, key):
     return model.posterior(x).mean
 
 
-def _of_each(call, function, model, xs, observe, key):
-    check_evaluation(call, model, xs, k=1, observe=observe)
+def _of_each(call, function, model, xs, ys, observe, key):
+    check_evaluation(call, model, xs, ys, k=1, observe=observe)
     observe = data.scale if observe is None else observe
-    return over_examples(function, model, xs, observe=observe, at_once=256, block=1024, progress=None, key=key)
+    return over_examples(function, model, xs, ys, observe=observe, at_once=256, block=1024, progress=None, key=key)
 
 
 @eqx.filter_jit
-def decode(model: AbstractVAE, zs: Float[Array, " n latent"]) -> Float[Array, " n ..."]:
+def decode(model: AbstractVAE, zs: PyTree[Shaped[Array, " n ..."]]) -> Float[Array, " n ..."]:
     """The likelihood's mean at each latent, $E[x | z]$: what a picture of z shows."""
     return jax.vmap(lambda z: model.likelihood.mean(model.decode(z)))(zs)
 
 
-def sample(model: AbstractVAE, n: int, *, noise: bool = False, key: PRNGKeyArray) -> Float[Array, " n ..."]:
+def sample(
+    model: AbstractVAE, n: int | None = None, *, y: Any = None, noise: bool = False, key: PRNGKeyArray
+) -> Float[Array, " n ..."]:
     r"""Examples from the model: $z \sim p(z)$, then the likelihood.
 
     **Arguments:**
 
-    - `n`: how many, at least 1.
+    - `n`: how many, at least 1; unless given one, or one for each label.
+    - `y`: for a `ConditionalVAE`: one label, or `n` of them.
     - `noise`: `True` for $x \sim p(x \mid z)$, a sample of the model's density, observation noise included;
       `False` for $E[x \mid z]$, what a picture shows.
+
+    **Raises:** `ValueError` for n below 1, and for labels that the model does not take.
     """
+    ys = None if y is None else np.asarray(y)
+    if isinstance(model, ConditionalVAE) and ys is not None:
+        alone = 0 if model.num_classes is not None else 1
+        n = (1 if ys.ndim <= alone else len(ys)) if n is None else n
+        ys = np.broadcast_to(ys, (n, *ys.shape)) if ys.ndim <= alone else ys
+    n = 1 if n is None else n
     if n < 1:
         raise ValueError(f"`sample(n={n})`: at least 1 is needed")
-    return _sample(model, jr.split(key, n), noise)
+    check_labels("sample(y)", model, ys, n)
+    return _sample(model, None if ys is None else jnp.asarray(ys), jr.split(key, n), noise)
 
 
 @eqx.filter_jit
-def _sample(model, keys, noise):
-    def one(key):
+def _sample(model, ys, keys, noise):
+    def one(y, key):
         prior_key, noise_key = jr.split(key)
-        params = model.decode(model.latent_prior.sample(key=prior_key))
-        return model.likelihood.sample(params, key=noise_key) if noise else model.likelihood.mean(params)
+        here = given(model, y)
+        params = here.decode(here.latent_prior.sample(key=prior_key))
+        return here.likelihood.sample(params, key=noise_key) if noise else here.likelihood.mean(params)
 
-    return jax.vmap(one)(keys)
+    return jax.vmap(one)(ys, keys)

@@ -1,4 +1,6 @@
+from ._causal_transformer import CausalTransformer as CausalTransformer
 from ._conv import conv as conv, upsample_conv as upsample_conv
+from ._grid_networks import GridDecoder as GridDecoder, GridEncoder as GridEncoder
 from ._layers import (
     Conv as Conv,
     Linear as Linear,
@@ -17,3 +19,10 @@ from ._networks import (
     fully_connected as fully_connected,
 )
 from ._norm import BatchNorm as BatchNorm, ChannelAffine as ChannelAffine, GroupNorm as GroupNorm
+from ._residual import (
+    ResidualBlock as ResidualBlock,
+    ResidualDecoder as ResidualDecoder,
+    ResidualEncoder as ResidualEncoder,
+    residual as residual,
+    space_to_depth as space_to_depth,
+)

@@ -20,6 +20,7 @@ def reconstructions(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     observe: Callable | None = None,
     ax: Any = None,
     key: PRNGKeyArray,
@@ -33,18 +34,19 @@ def reconstructions(
 
     - `model`: a trained model, frozen if it has `BatchNorm`.
     - `xs`: `(n, channels, height, width)` or `(n, 2)`: uint8 pixels or floats; drawn as they are.
+    - `ys`: their labels, for a `ConditionalVAE`.
     - `observe`: what the model sees of them, as in `zoo.fit`.
     - `ax`: matplotlib axes to draw on; new ones unless given.
 
     **Returns:** `(figure, axes)`.
     """
     if model.data_shape == (2,):
-        made = np.asarray(reconstruct(model, xs, observe=observe, key=key))
+        made = np.asarray(reconstruct(model, xs, ys=ys, observe=observe, key=key))
         groups = {"data": np.asarray(xs), "reconstruction": made}
         return draw_points(groups, title="Points and their reconstructions", ax=ax)
     check_draws_images("reconstructions", model)
     originals = as_images("reconstructions(xs)", xs)
-    made = as_images("reconstructions", reconstruct(model, xs, observe=observe, key=key))
+    made = as_images("reconstructions", reconstruct(model, xs, ys=ys, observe=observe, key=key))
     n, height = len(originals), originals.shape[2]
     columns = min(n, _COLUMNS)
     rows = 2 * -(-n // columns)

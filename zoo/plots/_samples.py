@@ -13,7 +13,7 @@ from ._tiles import as_images, tile
 
 
 def samples(
-    model: AbstractVAE, n: int = 64, *, noise: bool = False, ax: Any = None, key: PRNGKeyArray
+    model: AbstractVAE, n: int = 64, *, y: Any = None, noise: bool = False, ax: Any = None, key: PRNGKeyArray
 ) -> tuple[Any, Any]:
     r"""Draws what the model makes up: $E[x \mid z]$ at $z \sim p(z)$, in a square of images.
 
@@ -23,6 +23,7 @@ def samples(
 
     - `model`: a trained model of images, or of points in the plane; frozen if it has `BatchNorm`.
     - `n`: how many, at least 1.
+    - `y`: for a `ConditionalVAE`: one label, or n of them.
     - `noise`: `True` for $x \sim p(x \mid z)$ with its observation noise, the model's density itself.
     - `ax`: matplotlib axes to draw on; new ones unless given.
 
@@ -30,10 +31,10 @@ def samples(
     """
     what = "Samples $x \\sim p(x)$" if noise else "Means $E[x\\,|\\,z]$ at $z \\sim p(z)$"
     if model.data_shape == (2,):
-        points = np.asarray(sample(model, n, noise=noise, key=key))
+        points = np.asarray(sample(model, n, y=y, noise=noise, key=key))
         return draw_points({"model": points}, title=what, ax=ax)
     check_draws_images("samples", model)
-    images = as_images("samples", sample(model, n, noise=noise, key=key))
+    images = as_images("samples", sample(model, n, y=y, noise=noise, key=key))
     columns = math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     return draw_images(tile(images, columns), ax, title=what, rows=rows, columns=columns)

@@ -1,0 +1,159 @@
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .. import likelihoods
+from ..nn import Networks, convolutional, fully_connected
+from ..posteriors import AbstractPosterior, DiagonalNormal
+from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
+from ._vae import AbstractVAE, check_latent_size, parameter_shape
+
+
+class ConditionalVAE(AbstractVAE):
+    r"""A variational autoencoder of x given a label y: p(x | z, y), q(z | x, y), and p(z) or p(z | y).
+
+    $$\log p(x \mid y) \geq E_{q(z \mid x, y)} [\log p(x \mid z, y) + \log p(z \mid y) - \log q(z \mid x, y)]$$
+
+    `model.given(y)` is the model of x at one label: a VAE like any other. `fit`, `log_likelihood` and the
+    other functions of data take labels as `ys` and do that for each example; `sample` takes `y`.
+
+    The encoder sees the label as constant planes stacked on x along its first axis, the decoder as more
+    dimensions of z. For p(z | y) pass `prior=zoo.priors.ConditionalNormal(...)`.
+
+    Sohn, Lee and Yan, "Learning Structured Output Representation using Deep Conditional Generative Models",
+    2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
+    """
+
+    encoder: Callable
+    decoder: Callable
+    prior: AbstractPrior | AbstractBorrowingPrior
+    likelihood: Any
+    family: Any
+    data_shape: tuple[int, ...]
+    num_classes: int | None
+    condition_size: int
+    condition: Float[Array, " condition"] | None
+
+    def __init__(
+        self,
+        data_shape: int | tuple[int, ...] = (1, 28, 28),
+        latent_size: int = 8,
+        *,
+        num_classes: int | None = None,
+        condition_size: int | None = None,
+        networks: Networks | None = None,
+        likelihood: Any = likelihoods.continuous_bernoulli,
+        prior: AbstractPrior | AbstractBorrowingPrior | None = None,
+        posterior: Any = DiagonalNormal,
+        key: PRNGKeyArray,
+    ):
+        """**Arguments:**
+
+        - `data_shape`: the shape of one example, `(channels, height, width)` or `(size,)`.
+        - `latent_size`: dimensions of z.
+        - `num_classes`: for labels 0 to `num_classes - 1`; or else
+        - `condition_size`: for labels that are vectors of so many numbers.
+        - `networks`: `zoo.nn.convolutional(...)`, `zoo.nn.fully_connected(...)`, ...; unless given, the first for
+          images and the second for vectors.
+        - `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
+
+        **Raises:** `ValueError` unless exactly one of `num_classes` (at least 2) and `condition_size` (at least 1)
+        is given, and for sizes that the networks do not take.
+        """
+        data_shape = (data_shape,) if isinstance(data_shape, int) else data_shape
+        check_latent_size("ConditionalVAE", latent_size)
+        if (num_classes is None) == (condition_size is None):
+            raise ValueError(
+                f"`ConditionalVAE(num_classes={num_classes}, condition_size={condition_size})`: pass `num_classes` for "
+                "class labels, or `condition_size` for vectors"
+            )
+        size = condition_size if num_classes is None else num_classes
+        assert size is not None
+        if size < (1 if num_classes is None else 2):
+            raise ValueError(
+                f"`ConditionalVAE(num_classes={num_classes}, condition_size={condition_size})`: at least two classes, or "
+                "one number to a vector, are needed"
+            )
+        if networks is None:
+            networks = convolutional() if len(data_shape) == 3 else fully_connected()
+        encoder_key, decoder_key = jr.split(key)
+        labelled = (data_shape[0] + size, *data_shape[1:])
+        self.encoder = networks.encoder(labelled, posterior.num_params(latent_size), key=encoder_key)
+        self.decoder = networks.decoder(latent_size + size, parameter_shape(likelihood, data_shape), key=decoder_key)
+        self.prior = StandardNormal(latent_size) if prior is None else prior
+        self.likelihood = likelihood
+        self.family = posterior
+        self.data_shape = data_shape
+        self.num_classes = num_classes
+        self.condition_size = size
+        self.condition = None
+
+    def given(self, y: Any) -> "ConditionalVAE":
+        """The model of x at this label: an integer below `num_classes`, or a vector `(condition_size,)`."""
+        y = jnp.asarray(y)
+        vector = y if self.num_classes is None else jax.nn.one_hot(y, self.num_classes)
+        return eqx.tree_at(lambda m: m.condition, self, vector, is_leaf=lambda leaf: leaf is None)
+
+    def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
+        label = self._label("posterior")
+        planes = jnp.broadcast_to(label.reshape(-1, *[1] * (x.ndim - 1)), (label.size, *x.shape[1:]))
+        return self.family.from_params(self.encoder(jnp.concatenate([x, planes.astype(x.dtype)])))
+
+    def decode(self, z: Float[Array, " latent"]) -> Float[Array, " ..."]:
+        return self.decoder(jnp.concatenate([z, self._label("decode").astype(z.dtype)]))
+
+    def _label(self, call: str) -> Float[Array, " condition"]:
+        if self.condition is None:
+            raise ValueError(
+                f"`ConditionalVAE.{call}` needs a label; call `model.given(y)` first, or pass `ys` to `fit`, "
+                "`log_likelihood`, ... and `y` to `sample`"
+            )
+        return self.condition
+
+    def check_labels(self, call: str, ys: Any, n: int) -> None:
+        """Refuse labels for n examples that this model does not take, before anything compiles.
+
+        **Raises:** `ValueError` that names the call, what was needed and what was found.
+        """
+        if ys is None:
+            if self.condition is None:
+                raise ValueError(f"`{call}` of a `ConditionalVAE` needs its labels; pass them, or `model.given(y)`")
+            return
+        ys = np.asarray(ys)
+        shape = (n,) if self.num_classes is not None else (n, self.condition_size)
+        if ys.shape != shape:
+            raise ValueError(f"`{call}` needs labels of shape {shape}, got {ys.shape}; pass one for each example")
+        if self.num_classes is None:
+            if not (np.issubdtype(ys.dtype, np.floating) and np.isfinite(ys).all()):
+                raise ValueError(f"`{call}` needs labels that are finite floats, got dtype {ys.dtype}")
+        elif not np.issubdtype(ys.dtype, np.integer):
+            raise ValueError(f"`{call}` needs integer labels, got dtype {ys.dtype}; cast with .astype('int32')")
+        elif ys.size and not (0 <= int(ys.min()) and int(ys.max()) < self.num_classes):
+            raise ValueError(
+                f"`{call}` needs labels from 0 to {self.num_classes - 1}, got {ys.min()} to {ys.max()}; build the "
+                "model with as many classes as the labels have"
+            )
+
+
+def given(model: Any, y: Any) -> Any:
+    """The model at this label, where there is one; without a label the model itself."""
+    return model if y is None else model.given(y)
+
+
+def check_labels(call: str, model: Any, ys: Any, n: int) -> None:
+    """Refuse labels that the model does not take, and their absence where it needs them.
+
+    **Raises:** `ValueError`, before anything compiles.
+    """
+    if isinstance(model, ConditionalVAE):
+        model.check_labels(call, ys, n)
+    elif ys is not None:
+        raise ValueError(
+            f"`{call}`: a `{type(model).__name__}` takes no labels; leave them out, or use `ConditionalVAE`"
+        )

@@ -1,0 +1,62 @@
+from collections.abc import Callable
+from typing import Any
+
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+from .. import likelihoods
+from ..nn import residual
+from ..posteriors import DiagonalNormal
+from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
+from ._network_vae import AbstractNetworkVAE
+from ._vae import check_latent_size, parameter_shape
+
+
+class ResNetVAE(AbstractNetworkVAE):
+    r"""A variational autoencoder of images with residual networks, stronger than `ConvVAE` at the same width.
+
+    The encoder halves height and width, with `depth` residual blocks after each halving and twice the
+    channels, as long as both sides are even and at least 8: twice at 28 x 28, four times at 64 x 64. The
+    decoder mirrors it, by nearest-neighbour upsampling. Group normalisation, so no `freeze`.
+
+    He et al., "Identity mappings in deep residual networks", 2016; Kingma & Welling, "Auto-Encoding
+    Variational Bayes", 2014.
+    """
+
+    encoder: Callable
+    decoder: Callable
+    prior: AbstractPrior | AbstractBorrowingPrior
+    likelihood: Any
+    family: Any
+    data_shape: tuple[int, int, int]
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_size: int = 32,
+        *,
+        width_size: int = 32,
+        depth: int = 1,
+        likelihood: Any = likelihoods.continuous_bernoulli,
+        prior: AbstractPrior | AbstractBorrowingPrior | None = None,
+        posterior: Any = DiagonalNormal,
+        key: PRNGKeyArray,
+    ):
+        """**Arguments:**
+
+        - `image_shape`: `(channels, height, width)`, even sides of at least 8.
+        - `width_size`: channels after the first halving.
+        - `depth`: residual blocks to a stage.
+        - `latent_size`, `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
+
+        **Raises:** `ValueError` for sides that are odd or below 8, and sizes below 1.
+        """
+        check_latent_size("ResNetVAE", latent_size)
+        encoder_key, decoder_key = jr.split(key)
+        networks = residual(width_size=width_size, depth=depth)
+        self.encoder = networks.encoder(image_shape, posterior.num_params(latent_size), key=encoder_key)
+        self.decoder = networks.decoder(latent_size, parameter_shape(likelihood, image_shape), key=decoder_key)
+        self.prior = StandardNormal(latent_size) if prior is None else prior
+        self.likelihood = likelihood
+        self.family = posterior
+        self.data_shape = image_shape

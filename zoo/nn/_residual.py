@@ -1,0 +1,137 @@
+import math
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._conv import upsample_conv
+from ._layers import Conv, Linear, Sequential
+from ._networks import Networks
+from ._norm import GroupNorm
+
+
+class ResidualBlock(eqx.Module):
+    r"""$x + f(x)$ with f twice normalised, activated (SiLU) and convolved 3 x 3.
+
+    The last kernel starts at zeros, so a deep network starts as a shallow one.
+
+    He et al., "Identity mappings in deep residual networks", 2016, figure 1b; Goyal et al., "Accurate, large
+    minibatch SGD", 2017, section 5.1, for the zeros.
+    """
+
+    branch: Sequential
+
+    def __init__(self, channels: int, *, key: PRNGKeyArray):
+        first_key, second_key = jr.split(key)
+        first, second = (Conv(channels, channels, key=key) for key in (first_key, second_key))
+        second = jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, second)
+        norms = GroupNorm(channels), GroupNorm(channels)
+        self.branch = Sequential((norms[0], jax.nn.silu, first, norms[1], jax.nn.silu, second))
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
+        return x + self.branch(x)
+
+
+def space_to_depth(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow more"]:
+    """Each 2 x 2 block of pixels as one pixel of four times the channels: before a 1 x 1 convolution, a strided one."""
+    height, width, channels = x.shape
+    blocks = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
+    return blocks.reshape(height // 2, width // 2, 4 * channels)
+
+
+def _halvings(image_shape: tuple[int, ...]) -> int:
+    """How often both sides can be halved before one would be odd or shorter than 4."""
+    count, sides = 0, image_shape[1:]
+    while all(side % 2 == 0 and side >= 8 for side in sides):
+        count, sides = count + 1, tuple(side // 2 for side in sides)
+    return count
+
+
+def _check(call: str, image_shape: tuple[int, ...], width_size: int, depth: int) -> None:
+    if len(image_shape) != 3 or min(image_shape) < 1 or _halvings(image_shape) == 0:
+        raise ValueError(
+            f"`{call}(image_shape={image_shape})`: (channels, height, width) with even sides of at least 8 are "
+            "needed; pad or crop the images"
+        )
+    if width_size < 1 or depth < 1:
+        raise ValueError(f"`{call}(width_size={width_size}, depth={depth})`: both must be at least 1")
+
+
+class ResidualEncoder(eqx.Module):
+    """Stages of residual blocks; between them height and width halve and channels double; then an affine map."""
+
+    stages: Sequential
+    head: Linear
+
+    def __init__(
+        self,
+        image_shape: tuple[int, ...],
+        out_size: int,
+        *,
+        width_size: int = 32,
+        depth: int = 1,
+        key: PRNGKeyArray,
+    ):
+        _check("ResidualEncoder", image_shape, width_size, depth)
+        count = _halvings(image_shape)
+        stem_key, head_key, *keys = jr.split(key, 2 + count * (depth + 1))
+        keys = iter(keys)
+        # The first halving comes at once: blocks at full size cost most and see least.
+        layers: list = [space_to_depth, Conv(4 * image_shape[0], width_size, key=stem_key)]
+        next(keys)
+        width = width_size
+        for stage in range(count):
+            if stage:
+                layers += [space_to_depth, Conv(4 * width, 2 * width, size=1, key=next(keys))]
+                width *= 2
+            layers += [ResidualBlock(width, key=next(keys)) for _ in range(depth)]
+        self.stages = Sequential((*layers, GroupNorm(width), jax.nn.silu))
+        self.head = Linear(width * math.prod(side >> count for side in image_shape[1:]), out_size, key=head_key)
+
+    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
+        return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
+
+
+class ResidualDecoder(eqx.Module):
+    """`ResidualEncoder` backwards: nearest-neighbour upsampling where that halves."""
+
+    head: Linear
+    stages: Sequential
+    head_shape: tuple[int, int, int]
+
+    def __init__(
+        self,
+        latent_size: int,
+        image_shape: tuple[int, ...],
+        *,
+        width_size: int = 32,
+        depth: int = 1,
+        key: PRNGKeyArray,
+    ):
+        _check("ResidualDecoder", image_shape, width_size, depth)
+        count = _halvings(image_shape)
+        head_key, last_key, *keys = jr.split(key, 2 + count * (depth + 1))
+        keys = iter(keys)
+        width = width_size << (count - 1)
+        height, breadth = (side >> count for side in image_shape[1:])
+        self.head_shape = (height, breadth, width)
+        self.head = Linear(latent_size, math.prod(self.head_shape), key=head_key)
+        layers: list = []
+        for stage in range(count):
+            layers += [ResidualBlock(width, key=next(keys)) for _ in range(depth)]
+            narrower = max(width // 2, width_size)
+            layers += [Conv(width, narrower, operation=upsample_conv, key=next(keys))]
+            width = narrower
+        self.stages = Sequential((*layers, GroupNorm(width), jax.nn.silu, Conv(width, image_shape[0], key=last_key)))
+
+    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
+        return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)
+
+
+def residual(*, width_size: int = 32, depth: int = 1) -> Networks:
+    """`ResidualEncoder` and `ResidualDecoder`: images with even sides of at least 8."""
+    options = dict(width_size=width_size, depth=depth)
+    return Networks(partial(ResidualEncoder, **options), partial(ResidualDecoder, **options))

@@ -1,0 +1,104 @@
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._custom_types import Scalar
+from ..priors import HierarchicalPrior
+from ._diagonal_normal import DiagonalNormal
+from ._posterior import AbstractPosterior
+
+
+class BottomUpPosterior(AbstractPosterior):
+    r"""Layers of latents drawn from the data upwards.
+
+    $$q(z \mid x) = q(z_1 \mid x) \prod_{l > 1} q(z_l \mid z_{l-1})$$
+
+    z is a tuple, the layer next to the data first. `mean` is what is drawn where every layer takes its
+    conditional mean; above the first layer that is not exactly E[z].
+
+    Burda et al., "Importance Weighted Autoencoders", 2016, equation 3.
+    """
+
+    first: AbstractPosterior
+    links: tuple[Callable, ...]
+    family: Any
+
+    def above(self, layer: int, below: Float[Array, " below"]) -> AbstractPosterior:
+        """q(z_l | z_{l-1}), `layer` counted from 0 at the data."""
+        return self.family.from_params(self.links[layer - 1](below))
+
+    @property
+    def mean(self) -> tuple[Float[Array, " ..."], ...]:
+        zs = [self.first.mean]
+        for layer in range(1, len(self.links) + 1):
+            zs.append(self.above(layer, zs[-1]).mean)
+        return tuple(zs)
+
+    def sample(self, *, key: PRNGKeyArray) -> tuple[Float[Array, " ..."], ...]:
+        first_key, *keys = jr.split(key, len(self.links) + 1)
+        zs = [self.first.sample(key=first_key)]
+        for layer, key in enumerate(keys, 1):
+            zs.append(self.above(layer, zs[-1]).sample(key=key))
+        return tuple(zs)
+
+    def log_probs(self, z: tuple[Float[Array, " ..."], ...]) -> Float[Array, " layers"]:
+        """The log-density of each layer given the one below, nats."""
+        links = [self.above(layer, z[layer - 1]).log_prob(z[layer]) for layer in range(1, len(z))]
+        return jnp.stack([self.first.log_prob(z[0]), *links])
+
+    def log_prob(self, z: tuple[Float[Array, " ..."], ...]) -> Scalar:
+        return jnp.sum(self.log_probs(z))
+
+    def kl(self, prior: Any) -> None:
+        return None
+
+
+class TopDownPosterior(AbstractPosterior):
+    r"""Layers of latents drawn from the top downwards, the data correcting the prior at each.
+
+    $$q(z \mid x) = q(z_L \mid x) \prod_{l < L} q(z_l \mid z_{l+1}, x), \qquad
+      q(z_l \mid z_{l+1}, x) \propto p(z_l \mid z_{l+1})\, N(z_l;\ m_l(x), \mathrm{diag}\, s_l^2(x))$$
+
+    z is a tuple, the layer next to the data first. `mean` is what is drawn where every layer takes its
+    conditional mean; below the top that is not exactly E[z].
+
+    Sønderby et al., "Ladder Variational Autoencoders", 2016, equations 16 to 19.
+    """
+
+    evidence: tuple[DiagonalNormal, ...]
+    prior: HierarchicalPrior
+
+    def below(self, layer: int, above: Float[Array, " above"]) -> DiagonalNormal:
+        """q(z_l | z_{l+1}, x), `layer` counted from 0 at the data."""
+        data, prior = self.evidence[layer], self.prior.below(layer, above)
+        log_precision = jnp.logaddexp(-2 * data.log_scale, -2 * prior.log_scale)
+        of_data, of_prior = (jnp.exp(-2 * normal.log_scale - log_precision) for normal in (data, prior))
+        return DiagonalNormal(of_data * data.mean + of_prior * prior.mean, -0.5 * log_precision)
+
+    @property
+    def mean(self) -> tuple[Float[Array, " ..."], ...]:
+        zs = (self.evidence[-1].mean,)
+        for layer in reversed(range(len(self.evidence) - 1)):
+            zs = (self.below(layer, zs[0]).mean, *zs)
+        return zs
+
+    def sample(self, *, key: PRNGKeyArray) -> tuple[Float[Array, " ..."], ...]:
+        top_key, *keys = jr.split(key, len(self.evidence))
+        zs = (self.evidence[-1].sample(key=top_key),)
+        for layer, key in zip(reversed(range(len(self.evidence) - 1)), keys, strict=True):
+            zs = (self.below(layer, zs[0]).sample(key=key), *zs)
+        return zs
+
+    def log_probs(self, z: tuple[Float[Array, " ..."], ...]) -> Float[Array, " layers"]:
+        """The log-density of each layer given the one above, nats."""
+        layers = [self.below(layer, z[layer + 1]).log_prob(z[layer]) for layer in range(len(z) - 1)]
+        return jnp.stack([*layers, self.evidence[-1].log_prob(z[-1])])
+
+    def log_prob(self, z: tuple[Float[Array, " ..."], ...]) -> Scalar:
+        return jnp.sum(self.log_probs(z))
+
+    def kl(self, prior: Any) -> None:
+        return None

@@ -1,0 +1,55 @@
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import PRNGKeyArray
+
+from ..nn import Linear, Sequential
+from ._normal import Normal
+from ._prior import AbstractBorrowingPrior
+
+
+class ConditionalNormal(AbstractBorrowingPrior):
+    r"""The prior of a `ConditionalVAE`: a normal whose means and scales a network makes of the label.
+
+    $$p(z \mid y) = N(z;\ \mu(y), \mathrm{diag}\, \sigma^2(y))$$
+
+    It starts at N(0, I) for every label. `network` maps the label's vector to means and log-scales and may
+    be replaced, with `equinox.tree_at`.
+
+    Sohn, Lee and Yan, "Learning Structured Output Representation using Deep Conditional Generative Models",
+    2015, section 4.
+    """
+
+    network: Callable
+    latent_size: int
+
+    def __init__(self, condition_size: int, latent_size: int, *, width_size: int = 64, key: PRNGKeyArray):
+        """**Arguments:** `condition_size`: the model's `num_classes` or `condition_size`; `latent_size`: dimensions of
+        z; `width_size`: units of the network's one hidden layer.
+
+        **Raises:** `ValueError` for sizes below 1.
+        """
+        if condition_size < 1 or latent_size < 1 or width_size < 1:
+            raise ValueError(
+                f"`ConditionalNormal(condition_size={condition_size}, latent_size={latent_size}, "
+                f"width_size={width_size})`: all must be at least 1"
+            )
+        hidden_key, last_key = jr.split(key)
+        hidden = Linear(condition_size, width_size, key=hidden_key)
+        last = Linear(width_size, 2 * latent_size, key=last_key)
+        last = jax.tree.map(jnp.zeros_like, last)
+        self.network = Sequential((hidden, jax.nn.tanh, last))
+        self.latent_size = latent_size
+
+    def of(self, model: Any) -> Normal:
+        condition = getattr(model, "condition", None)
+        if condition is None:
+            raise ValueError(
+                f"`ConditionalNormal` needs a label, and this `{type(model).__name__}` has none; use it in a "
+                "`ConditionalVAE`, and call `model.given(y)` or pass the labels"
+            )
+        mean, log_scale = jnp.split(self.network(condition), 2)
+        return Normal(self.latent_size, mean=mean, log_scale=log_scale)
