@@ -17,14 +17,15 @@ MAY_KNOW = {
     "data": set(),
     "nn": set(),
     "likelihoods": {"special"},
-    "priors": {"special", "nn"},
-    "posteriors": {"priors", "special", "nn"},
+    "flows": {"nn"},
+    "priors": {"special", "nn", "flows"},
+    "posteriors": {"priors", "special", "nn", "flows"},
     "objectives": set(),
     "estimators": set(),
     "penalties": set(),
     "models": {"posteriors", "priors", "nn", "likelihoods"},
     "evaluate": {"models", "data", "objectives"},
-    "train": {"models", "priors", "evaluate", "data", "objectives", "estimators", "penalties", "nn", "likelihoods"},
+    "train": {"models", "priors", "posteriors", "evaluate", "data", "objectives", "estimators", "penalties", "nn", "likelihoods"},
     "plots": {"models", "evaluate", "data", "priors", "posteriors"},
 }
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         data as data,
         estimators as estimators,
         evaluate as evaluate,
+        flows as flows,
         likelihoods as likelihoods,
         models as models,
         nn as nn,
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
         reconstruct as reconstruct,
         sample as sample,
     )
-    from .models import MLPVAE as MLPVAE, ConvVAE as ConvVAE
+    from .models import (
+        MLPVAE as MLPVAE,
+        ConditionalVAE as ConditionalVAE,
+        ConvVAE as ConvVAE,
+        HierarchicalVAE as HierarchicalVAE,
+        ResNetVAE as ResNetVAE,
+    )
     from .train import (
         TrainState as TrainState,
         fit as fit,
@@ -45,12 +52,12 @@ if TYPE_CHECKING:
 
 # Names are fetched when first asked for: `zoo --help` must not wait for jax to be imported.
 _ROOMS = (
-    "data", "estimators", "evaluate", "likelihoods", "models", "nn", "objectives", "penalties", "plots",
+    "data", "estimators", "evaluate", "flows", "likelihoods", "models", "nn", "objectives", "penalties", "plots",
     "posteriors", "priors", "special", "train",
 )  # fmt: skip
 _HOMES = {
     "_draws": ("Draws", "Proposal"),
-    "models": ("ConvVAE", "MLPVAE"),
+    "models": ("ConditionalVAE", "ConvVAE", "HierarchicalVAE", "MLPVAE", "ResNetVAE"),
     "train": ("TrainState", "fit", "fit_prior", "freeze", "load", "loss", "save", "step"),
     "evaluate": ("bound", "encode", "log_likelihood", "reconstruct", "sample"),
 }

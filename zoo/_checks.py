@@ -15,7 +15,7 @@ def is_number(value: Real) -> TypeGuard[int | float]:
 
 
 def number_of_draws(draws: Draws) -> int:
-    return draws.log_posterior.shape[0]
+    return draws.log_likelihood.shape[0]
 
 
 def check_weight(call: str, name: str, value: Real) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PyTree, Shaped
 
 from ._custom_types import Scalar
 
@@ -19,18 +19,18 @@ class Draws(eqx.Module):
     - `z`: the latents $z_i \sim q(z \mid x)$, a PyTree whose leaves begin with the axis `k`.
     - `log_likelihood`: $\log p(x \mid z_i)$.
     - `log_prior`: $\log p(z_i)$.
-    - `log_posterior`: $\log q(z_i \mid x)$.
+    - `log_posterior`: $\log q(z_i \mid x)$, or `None` where q(z | x) has no density, as `posteriors.Point`.
     - `kl`: $KL(q(z \mid x) \,\|\, p(z))$ in closed form, or `None` where the pair has none.
     - `posterior`: the distribution q(z | x) the latents came from, for penalties that need it at other
-      points than its own draws; or `None`.
+      points than its own draws; or `None`, also where it holds networks and not numbers alone.
     - `rescore`: scores the same draws anew with z held fixed; given by an estimator to the objective it
       calls, else `None`. See `fixed`.
     """
 
-    z: PyTree[Float[Array, " k ..."]]
+    z: PyTree[Shaped[Array, " k ..."]]
     log_likelihood: Float[Array, " k"]
     log_prior: Float[Array, " k"]
-    log_posterior: Float[Array, " k"]
+    log_posterior: Float[Array, " k"] | None
     kl: Scalar | None = None
     posterior: Any = None
     rescore: Callable[[], "Draws"] | None = eqx.field(static=True, default=None)
@@ -45,8 +45,25 @@ class Draws(eqx.Module):
 
     @property
     def log_weight(self) -> Float[Array, " *batch k"]:
-        r"""$\log w_i = \log p(x \mid z_i) + \log p(z_i) - \log q(z_i \mid x)$, nats."""
-        return self.log_likelihood + self.log_prior - self.log_posterior
+        r"""$\log w_i = \log p(x \mid z_i) + \log p(z_i) - \log q(z_i \mid x)$, nats.
+
+        **Raises:** `ValueError` where q(z | x) has no density: there is no bound then.
+        """
+        return self.log_likelihood + self.log_prior - self._density()
+
+    @property
+    def rate(self) -> Float[Array, " *batch k"]:
+        r"""$\log q(z_i \mid x) - \log p(z_i)$, nats, whose mean estimates the divergence. Raises as `log_weight`."""
+        return self._density() - self.log_prior
+
+    def _density(self) -> Float[Array, " *batch k"]:
+        if self.log_posterior is None:
+            raise ValueError(
+                f"`draws.log_weight` and `draws.rate` need log q(z | x), but `{type(self.posterior).__name__}` has no "
+                "density, so there is no bound on log p(x); pass `objective=objectives.reconstruction`, or use a "
+                "posterior with a density, such as `posteriors.DiagonalNormal`"
+            )
+        return self.log_posterior
 
 
 class Proposal(eqx.Module):
@@ -64,11 +81,16 @@ class Proposal(eqx.Module):
     - `kl`: as in `Draws`.
     """
 
-    z: PyTree[Float[Array, " k ..."]]
+    z: PyTree[Shaped[Array, " k ..."]]
     posterior: Any
     log_likelihood: Callable[[PyTree], Scalar]
     log_prior: Callable[[PyTree], Scalar]
     kl: Scalar | None = None
+
+    @property
+    def recorded_posterior(self) -> Any:
+        """The posterior as `Draws` has it: `None` where it is more than arrays, which `jax.vmap` could not return."""
+        return self.posterior if all(eqx.is_array(leaf) for leaf in jax.tree.leaves(self.posterior)) else None
 
     def score(self) -> Draws:
         """The `Draws` of these latents, differentiated as written."""
@@ -78,7 +100,7 @@ class Proposal(eqx.Module):
             log_prior=over_draws(self.log_prior)(self.z),
             log_posterior=over_draws(self.posterior.log_prob)(self.z),
             kl=self.kl,
-            posterior=self.posterior,
+            posterior=self.recorded_posterior,
         )
 
 

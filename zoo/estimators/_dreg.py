@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from .._custom_types import Scalar
 from .._draws import Draws, Proposal, over_draws
-from ._judge import Objective, check_reparameterised, hold, judge
+from ._judge import Objective, check_pathwise, hold, judge
 from ._port import Note, port, settle
 
 
@@ -46,7 +46,7 @@ def dreg(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
         objectives](https://arxiv.org/abs/1810.04152), section 3. The extension from
         functions of the weights to functions of the three terms is ours.
     """
-    check_reparameterised("estimators.dreg", proposal)
+    check_pathwise("estimators.dreg", proposal)
     k = jax.tree.leaves(proposal.z)[0].shape[0]
     densities = (proposal.log_likelihood, proposal.log_prior, hold(proposal.posterior).log_prob)
     terms, notes = [], []
@@ -54,7 +54,7 @@ def dreg(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
         z, note = port(proposal.z, k)
         terms.append(over_draws(density)(z))
         notes.append(note)
-    draws = Draws(proposal.z, *terms, kl=proposal.kl, posterior=proposal.posterior)
+    draws = Draws(proposal.z, *terms, kl=proposal.kl, posterior=proposal.recorded_posterior)
     constant = _with_terms(draws, hold(tuple(terms)))
     value = settle(judge(objective, draws, proposal), tuple(notes), _rates(objective, constant, proposal))
     return value, constant
@@ -74,7 +74,7 @@ def _rates(objective: Objective, draws: Draws, proposal: Proposal) -> tuple[Note
 
     def second_derivatives(i):
         # Row i of the derivatives of dF / dq, of which one number in each is wanted.
-        unit = (jnp.arange(k) == i).astype(terms[2].dtype)
+        unit = (jnp.arange(k) == i).astype(terms[0].dtype)
         return tuple(row[i] for row in pull_back((jnp.zeros_like(unit), jnp.zeros_like(unit), unit)))
 
     if k <= _CHUNK:

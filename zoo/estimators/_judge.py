@@ -35,3 +35,15 @@ def check_reparameterised(call: str, proposal: Proposal) -> None:
             "not reparameterised; pass `estimator=estimators.detached` with `objectives.wake_theta` and "
             "`objectives.wake_phi`, or use a posterior that can be reparameterised"
         )
+
+
+def check_pathwise(call: str, proposal: Proposal) -> None:
+    """Refuse a posterior whose samples' derivative is not exactly that of its distribution."""
+    check_reparameterised(call, proposal)
+    if not getattr(proposal.posterior, "pathwise", True):
+        raise ValueError(
+            f"`{call}` rests on E[g(z) d log q(z)] = E[dg(z)/dz dz], which holds for exactly reparameterised draws of "
+            f"a density; `{type(proposal.posterior).__name__}` has none such. Pass "
+            "`estimator=estimators.reparameterised`, whose gradient is then a straight-through one, or use a "
+            "continuous posterior"
+        )

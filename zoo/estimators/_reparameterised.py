@@ -9,7 +9,9 @@ def reparameterised(objective: Objective, proposal: Proposal) -> tuple[Scalar, D
     r"""The objective differentiated as it is written, z being a function of the posterior's parameters.
 
     With $z_i = T(\epsilon_i, \phi)$ the gradient is that of $F(z_1, \ldots, z_k; \theta, \phi)$: through
-    every z and through every density. It is unbiased for every objective.
+    every z and through every density. It is unbiased for every objective, but for posteriors of discrete
+    latents: their draws carry the derivative of something smooth in their place (`zoo.posteriors.Categorical`,
+    `zoo.posteriors.Quantised`), and gradients are biased.
 
     **Arguments:**
 

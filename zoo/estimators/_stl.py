@@ -2,7 +2,7 @@ import dataclasses
 
 from .._custom_types import Scalar
 from .._draws import Draws, Proposal, over_draws
-from ._judge import Objective, check_reparameterised, hold, judge
+from ._judge import Objective, check_pathwise, hold, judge
 
 
 def stl(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
@@ -20,7 +20,7 @@ def stl(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
         Roeder, Wu and Duvenaud, 2017, [Sticking the landing](https://arxiv.org/abs/1703.09194),
         algorithm 2.
     """
-    check_reparameterised("estimators.stl", proposal)
+    check_pathwise("estimators.stl", proposal)
     draws = dataclasses.replace(
         proposal.score(), log_posterior=over_draws(hold(proposal.posterior).log_prob)(proposal.z)
     )

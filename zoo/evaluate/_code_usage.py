@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..models import VQVAE
+from ..models import VQVAE, AbstractVAE
 from ._pictures import draw_latents
 
 
@@ -17,8 +17,8 @@ class CodeUsage(NamedTuple):
     **Fields:**
 
     - `counts`: how often each code was chosen, `(codes,)`.
-    - `perplexity`: $e^{H}$ with H the entropy of the frequencies: how many codes, used alike, would be as
-      various. From 1 to the codebook's size.
+    - `perplexity`: $e^{H}$ with H the entropy of the frequencies in nats: so many codes, used alike, would be
+      as various. From 1 to the codebook's size.
     """
 
     counts: Float[Array, " codes"]
@@ -26,7 +26,7 @@ class CodeUsage(NamedTuple):
 
 
 def code_usage(
-    model: VQVAE, xs: Array | np.ndarray, *, observe: Callable | None = None, key: PRNGKeyArray
+    model: AbstractVAE, xs: Array | np.ndarray, *, observe: Callable | None = None, key: PRNGKeyArray
 ) -> CodeUsage:
     r"""Which codes of a `VQVAE` the examples use: the counts over all places of all grids, and their perplexity.
 

@@ -3,6 +3,7 @@ from ._elbo import elbo as elbo, elbo_kl as elbo_kl
 from ._iwae import ciwae as ciwae, iwae as iwae, miwae as miwae
 from ._jackknife import jackknife as jackknife
 from ._piwae import piwae as piwae
+from ._reconstruction import reconstruction as reconstruction
 from ._renyi import power as power, renyi as renyi
 from ._scheduled import Scheduled as Scheduled, at_step as at_step, scheduled as scheduled
 from ._schedules import (

@@ -9,7 +9,7 @@ def divergence(draws: Draws) -> Scalar:
     """KL(q(z | x) || p(z)), nats: in closed form where there is one, else estimated from the draws."""
     if draws.kl is not None:
         return draws.kl
-    return jnp.mean(draws.log_posterior - draws.log_prior)
+    return jnp.mean(draws.rate)
 
 
 def beta_elbo(draws: Draws, *, beta: Real) -> Scalar:

@@ -1,3 +1,4 @@
+from ._commitment import commitment as commitment
 from ._dip import dip_i as dip_i, dip_ii as dip_ii
 from ._factor import (
     Discriminator as Discriminator,
@@ -6,6 +7,7 @@ from ._factor import (
     discriminator_step as discriminator_step,
     permute_dims as permute_dims,
 )
+from ._latent_norm import latent_norm as latent_norm
 from ._mmd import imq as imq, mmd as mmd, rbf as rbf
 from ._sliced_wasserstein import sliced_wasserstein as sliced_wasserstein
 from ._total_correlation import (

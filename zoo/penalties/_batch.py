@@ -14,7 +14,7 @@ def latents(call: str, draws: Draws) -> Float[Array, " batch k latent"]:
             f"`penalties.{call}` needs latents that are one array a draw, got a "
             f"`{type(draws.z).__name__}` of arrays; pass draws whose `z` is the level to be penalised"
         )
-    batch, k = draws.log_posterior.shape
+    batch, k = draws.log_likelihood.shape
     if batch < 2:
         raise ValueError(
             f"`penalties.{call}` compares the examples of a batch, got a batch of {batch}; "

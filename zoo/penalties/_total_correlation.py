@@ -138,7 +138,7 @@ def kl_decomposition(
         Chen et al., 2018, [Isolating sources of disentanglement in variational
         autoencoders](https://arxiv.org/abs/1802.04942), equation (2).
     """
-    size = draws.log_posterior.shape[0] if dataset_size is None else dataset_size
+    size = draws.log_likelihood.shape[0] if dataset_size is None else dataset_size
     log_own, log_joint, log_marginals = _aggregated("kl_decomposition", draws, size, sampling)
     log_product = jnp.sum(log_marginals, -1)
     return KLDecomposition(

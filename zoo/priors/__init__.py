@@ -1,4 +1,17 @@
+from ._autoregressive import Autoregressive as Autoregressive
+from ._code import AbstractCodePrior as AbstractCodePrior, Code as Code
+from ._conditional_normal import ConditionalNormal as ConditionalNormal
+from ._flow_prior import FlowPrior as FlowPrior
+from ._hierarchical import HierarchicalPrior as HierarchicalPrior
 from ._mixture_of_normals import MixtureOfNormals as MixtureOfNormals
+from ._normal import Normal as Normal
 from ._prior import AbstractBorrowingPrior as AbstractBorrowingPrior, AbstractPrior as AbstractPrior
 from ._standard_normal import StandardNormal as StandardNormal
+from ._uniform_categorical import (
+    AbstractCategoricalPrior as AbstractCategoricalPrior,
+    Categorical as Categorical,
+    UniformCategorical as UniformCategorical,
+)
+from ._uniform_codes import UniformCodes as UniformCodes
+from ._uniform_sphere import UniformSphere as UniformSphere
 from ._vamp_prior import VampPrior as VampPrior

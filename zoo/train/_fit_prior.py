@@ -1,17 +1,19 @@
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..evaluate import draw_latents
-from ..models import AbstractVAE
-from ..priors import MixtureOfNormals
+from .. import data
+from ..evaluate import check_evaluation, draw_latents
+from ..models import AbstractVAE, given
+from ..priors import AbstractBorrowingPrior, AbstractPrior, MixtureOfNormals
 
 
 Model = TypeVar("Model", bound=AbstractVAE)
@@ -21,39 +23,66 @@ def fit_prior(
     model: Model,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
+    prior: AbstractPrior | AbstractBorrowingPrior | None = None,
     components: int = 64,
     iterations: int = 100,
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
     observe: Callable | None = None,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> Model:
-    r"""The model with its prior replaced by a mixture of normals fitted to the aggregated posterior.
+    r"""The model with its prior replaced by one fitted to the aggregated posterior.
 
-    Expectation-maximisation climbs $E_{x} E_{q(z \mid x)} \log p(z)$, the prior's whole part in the ELBO, and
-    leaves encoder and decoder alone: the ELBO of the examples can only gain, and what is drawn from the new
-    prior lies where the decoder was trained.
+    It climbs $E_{x} E_{q(z \mid x)} \log p(z)$, the prior's whole part in the ELBO, and leaves encoder and
+    decoder alone: the ELBO of the examples gains by as much, and what is drawn from the new prior lies where
+    the decoder was trained. Unless `prior` is given, it is a mixture of normals, by expectation-maximisation;
+    else that prior, by Adam, with a fresh draw of z for every example in each epoch.
 
     **Arguments:**
 
-    - `model`: a trained model with one vector of latents, frozen if it has `BatchNorm`.
-    - `xs`: the training data, `(n, ...)`, at least as many as `components`.
-    - `components`: normals in the mixture.
-    - `iterations`: of expectation-maximisation.
+    - `model`: a trained model, frozen if it has `BatchNorm`; with one vector of latents for the mixture.
+    - `xs`: the training data, `(n, ...)`.
+    - `ys`: their labels, for a `ConditionalVAE`; a mixture stays the same for all labels.
+    - `prior`: where to start from: `priors.Autoregressive(...)` for a `VQVAE`, `priors.FlowPrior(...)`, ...
+    - `components`, `iterations`: of the mixture: how many normals, at most as many as examples, and how many
+      rounds of expectation-maximisation.
+    - `epochs`, `batch_size`, `learning_rate`: of Adam, for a `prior` that is given.
     - `observe`: as in `zoo.fit`.
-    - `key`: for one draw of z for each example, and for the start.
+    - `progress`: a progress bar on standard error, for a `prior` that is given.
+    - `key`: for the draws of z, for the order of the examples, and for the mixture's start.
 
-    **Raises:** `ValueError` for fewer examples than components.
+    **Raises:** `ValueError` for fewer examples than components or than `batch_size`, latents that are not a vector
+    where no `prior` is given, a prior with nothing to learn or for other latents than the model's, and
+    `epochs`, `batch_size` or `learning_rate` that are not above 0.
 
     Ghosh et al., "From variational to deterministic autoencoders", 2020, section 4 (ex-post density
-    estimation); Hoffman & Johnson, "ELBO surgery", 2016, for what it gains.
+    estimation); van den Oord et al., "Neural discrete representation learning", 2017, section 3.3, for codes;
+    Hoffman & Johnson, "ELBO surgery", 2016, for what it gains.
     """
+    if prior is not None:
+        check_evaluation("fit_prior", model, xs, ys, k=1, observe=observe)
+        _check_ascent(model, xs, ys, prior, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+        return _ascend(
+            model, xs, ys, prior, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
+            observe=observe, progress=progress, key=key,
+        )  # fmt: skip
     if not 1 <= components <= len(xs):
         raise ValueError(f"`fit_prior(components={components})`: pass 1 to {len(xs)}, the number of examples")
     draw_key, start_key = jr.split(key)
-    zs = draw_latents(model, xs, observe=observe, key=draw_key)
-    prior = MixtureOfNormals(zs.shape[1], components, key=start_key)
+    zs = draw_latents(model, xs, ys=ys, observe=observe, key=draw_key)
+    if not (eqx.is_inexact_array(zs) and zs.ndim == 2):
+        shapes = ", ".join(str(leaf.shape[1:]) for leaf in jax.tree.leaves(zs))
+        raise ValueError(
+            f"`fit_prior` fits a mixture of normals to one vector of latents, and those of `{type(model).__name__}` "
+            f"have the shapes {shapes}; pass a `prior` for them, such as `priors.Autoregressive` for codes"
+        )
+    start = MixtureOfNormals(zs.shape[1], components, key=start_key)
     chosen = jr.permutation(start_key, len(zs))[:components]
     spread = jnp.broadcast_to(jnp.log(jnp.std(zs, axis=0)), (components, zs.shape[1]))
-    start = eqx.tree_at(lambda p: (p.mean, p.log_scale), prior, (zs[chosen], spread))
+    start = eqx.tree_at(lambda p: (p.mean, p.log_scale), start, (zs[chosen], spread))
     return eqx.tree_at(lambda m: m.prior, model, _climb(start, zs, iterations))
 
 
@@ -72,3 +101,69 @@ def _climb(prior: MixtureOfNormals, zs: Float[Array, " n latent"], iterations: i
         return eqx.tree_at(lambda p: (p.logits, p.mean, p.log_scale), prior, values)
 
     return lax.fori_loop(0, iterations, step, prior)
+
+
+def _check_ascent(model, xs, ys, prior, *, epochs: int, batch_size: int, learning_rate: float) -> None:
+    if epochs < 1:
+        raise ValueError(f"`fit_prior(epochs={epochs})`: at least one epoch is needed; pass epochs >= 1")
+    if not 1 <= batch_size <= len(xs):
+        raise ValueError(f"`fit_prior(batch_size={batch_size})`: pass 1 to {len(xs)}, the number of examples")
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"`fit_prior(learning_rate={learning_rate})`: pass a finite number above 0, such as 1e-3")
+    if not jax.tree.leaves(eqx.filter(prior, eqx.is_inexact_array)):
+        raise ValueError(
+            f"`fit_prior(prior={type(prior).__name__}(...))` has nothing to learn; pass one with parameters, or "
+            "none for a mixture of normals"
+        )
+    # Scoring one example lets the model and the prior refuse each other before anything compiles.
+    x = jnp.zeros(model.data_shape)
+    y = None if ys is None else np.asarray(ys)[0]
+    with_prior = eqx.tree_at(lambda m: m.prior, model, prior)
+    eqx.filter_eval_shape(lambda m: given(m, y).draw(x, k=1, key=jr.key(0)), with_prior)
+
+
+def _ascend(model, xs, ys, prior, *, epochs, batch_size, learning_rate, observe, progress, key):
+    from tqdm.auto import tqdm
+
+    observe = data.scale if observe is None else observe
+    optimiser = optax.adam(learning_rate)
+    state = optimiser.init(eqx.filter(prior, eqx.is_inexact_array))
+    labels = None if ys is None else jnp.asarray(ys)
+    with tqdm(total=epochs, unit=" epochs", desc="prior", disable=not progress) as bar:
+        for epoch in range(epochs):
+            draw_key, order_key = jr.split(jr.fold_in(key, epoch))
+            zs = draw_latents(model, xs, ys=ys, observe=observe, key=draw_key)
+            order = jr.permutation(order_key, len(xs))
+            prior, state, value = _epoch(prior, state, model, zs, labels, order, optimiser, batch_size)
+            bar.set_postfix(log_prior=f"{float(value):.4g}", refresh=False)
+            bar.update()
+    return eqx.tree_at(lambda m: m.prior, model, prior)
+
+
+@eqx.filter_jit
+def _epoch(prior, state, model, zs, ys, order, optimiser, batch_size) -> tuple[Any, Any, Array]:
+    """One pass over the latents: the prior, the optimiser's state and the mean log p(z), nats."""
+    steps = order.size // batch_size
+    dynamic, static = eqx.partition(prior, eqx.is_inexact_array)
+
+    def mean_log_prior(dynamic, zs, ys):
+        prior = eqx.combine(dynamic, static)
+
+        def log_prior(z, y):
+            here = eqx.tree_at(lambda m: m.prior, given(model, y), prior)
+            return here.latent_prior.log_prob(z)
+
+        return jnp.mean(jax.vmap(log_prior, axis_name="batch")(zs, ys))
+
+    def body(i, carry):
+        dynamic, state, total = carry
+        rows = lax.dynamic_slice_in_dim(order, i * batch_size, batch_size)
+        batch = jax.tree.map(lambda leaf: leaf[rows], (zs, ys))
+        value, gradient = jax.value_and_grad(lambda dynamic: -mean_log_prior(dynamic, *batch))(dynamic)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+            updates, state = optimiser.update(gradient, state, dynamic)
+        return eqx.apply_updates(dynamic, updates), state, total - value
+
+    dtype = jnp.result_type(*jax.tree.leaves(dynamic))
+    dynamic, state, total = lax.fori_loop(0, steps, body, (dynamic, state, jnp.zeros((), dtype)))
+    return eqx.combine(dynamic, static), state, total / steps

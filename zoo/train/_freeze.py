@@ -9,14 +9,16 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
-from ..models import AbstractVAE
+from ..models import AbstractVAE, check_labels, given
 from ..nn import BatchNorm
+from ..posteriors import GumbelSoftmax
 
 
 def freeze(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     observe: Any = data.scale,
     examples: int = 2048,
     batch_size: int = 256,
@@ -26,12 +28,13 @@ def freeze(
 
     Layer after layer in the order of execution, the input's mean and variance are measured on real examples
     with all earlier layers already fixed and at the final weights. A frozen model scores one example by
-    itself, whatever the batch; it is what is evaluated, drawn and saved. A model without `BatchNorm` is
-    returned as it is.
+    itself, whatever the batch; it is what is evaluated, drawn and saved. Relaxed categorical latents
+    (`posteriors.GumbelSoftmax`) become exact ones. A model without either is returned as it is.
 
     **Arguments:**
 
     - `xs`: examples, `(n, ...)`, uint8 or float in [0, 1]; usually the training data.
+    - `ys`: their labels, for a `ConditionalVAE`.
     - `observe`: what the model sees of them, as in `fit`.
     - `examples`: at most this many, chosen at random, are measured.
     - `key`: for that choice, for `observe` and for the draws that feed the decoder.
@@ -40,6 +43,8 @@ def freeze(
 
     Wu & Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.2 (population statistics, "PreciseBN").
     """
+    if any(map(_is_relaxed, jtu.tree_leaves(model, is_leaf=_is_relaxed))):
+        model = jtu.tree_map(lambda leaf: leaf.frozen() if _is_relaxed(leaf) else leaf, model, is_leaf=_is_relaxed)
     leaves, structure = jtu.tree_flatten(model, is_leaf=_is_norm)
     positions = [i for i, leaf in enumerate(leaves) if _is_norm(leaf)]
     if not positions:
@@ -47,23 +52,31 @@ def freeze(
     if len(xs) == 0:
         raise ValueError("`freeze(xs=...)` needs at least 1 example, got 0")
     chosen = np.asarray(jr.permutation(jr.fold_in(key, 0), len(xs)))[:examples]
-    batches = [np.asarray(xs[chosen[i : i + batch_size]]) for i in range(0, len(chosen), batch_size)]
-    for position in _order(leaves, structure, positions, batches[0][0], observe, key):
+    check_labels("freeze(ys)", model, ys, len(xs))
+    rows = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
+    batches = [(np.asarray(xs[row]), None if ys is None else np.asarray(ys[row])) for row in rows]
+    for position in _order(leaves, structure, positions, batches[0], observe, key):
         mean, variance = _moments(leaves, structure, position, batches, observe, jr.fold_in(key, 1))
         leaves[position] = leaves[position].affine(mean, variance)
     return jtu.tree_unflatten(structure, leaves)
+
+
+def _is_relaxed(leaf: Any) -> bool:
+    return isinstance(leaf, GumbelSoftmax)
 
 
 def _is_norm(leaf: Any) -> bool:
     return isinstance(leaf, BatchNorm)
 
 
-def _score(model: AbstractVAE, x: Array, observe: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+def _score(model: AbstractVAE, x: Array, y: Array | None, observe: Any, key: PRNGKeyArray) -> Float[Array, ""]:
     observe_key, draw_key = jr.split(key)
-    return jnp.sum(model.draw(observe(x, key=observe_key), k=1, key=draw_key).log_weight)
+    draws = given(model, y).draw(observe(x, key=observe_key), k=1, key=draw_key)
+    terms = (draws.log_likelihood, draws.log_prior, draws.log_posterior)
+    return jnp.sum(sum(term for term in terms if term is not None))
 
 
-def _order(leaves, structure, positions, x, observe, key) -> list[int]:
+def _order(leaves, structure, positions, batch, observe, key) -> list[int]:
     """The positions in the order in which scoring an example calls them."""
     calls: dict[int, None] = {}
 
@@ -75,7 +88,8 @@ def _order(leaves, structure, positions, x, observe, key) -> list[int]:
             return x
 
     named = [Named(i) if i in positions else leaf for i, leaf in enumerate(leaves)]
-    jax.eval_shape(lambda x: _score(jtu.tree_unflatten(structure, named), x, observe, key), x)
+    first = jax.tree.map(lambda array: array[0], batch)
+    jax.eval_shape(lambda x, y: _score(jtu.tree_unflatten(structure, named), x, y, observe, key), *first)
     unused = sorted(set(positions) - set(calls))
     if unused:
         paths, _ = jtu.tree_flatten_with_path(jtu.tree_unflatten(structure, leaves), is_leaf=_is_norm)
@@ -120,7 +134,7 @@ _measured.defvjp(_measured_forward, _measured_backward)
 
 
 @eqx.filter_jit
-def _batch_moments(rest, structure, position, centre, xs, observe, key):
+def _batch_moments(rest, structure, position, centre, batch, observe, key):
     """Count, sum and sum of squares of the deviations from `centre` at one layer's input, over a batch."""
 
     def total(moments):
@@ -128,8 +142,9 @@ def _batch_moments(rest, structure, position, centre, xs, observe, key):
         # Layers behind the probe may do anything to its output: only its input is measured.
         leaves = [_Pass() if _is_norm(leaf) else leaf for leaf in leaves]
         model = jtu.tree_unflatten(structure, leaves)
+        xs, ys = batch
         keys = jr.split(key, len(xs))
-        return jnp.sum(jax.vmap(lambda x, key: _score(model, x, observe, key))(xs, keys))
+        return jnp.sum(jax.vmap(lambda x, y, key: _score(model, x, y, observe, key))(xs, ys, keys))
 
     return jax.grad(total)((jnp.zeros_like(centre),) * 3)
 

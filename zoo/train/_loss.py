@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._custom_types import Scalar
 from .._draws import Draws
 from ..estimators import reparameterised
-from ..models import AbstractVAE
+from ..models import AbstractVAE, given
 from ..models._vae import draw_keys
 
 
@@ -16,6 +16,7 @@ def loss(
     model: AbstractVAE,
     xs: Float[Array, " batch ..."],
     *,
+    ys: Array | None = None,
     objective: Callable[[Draws], Scalar],
     k: int = 1,
     estimator: Callable = reparameterised,
@@ -30,23 +31,26 @@ def loss(
 
     - `model`: any of the zoo's models.
     - `xs`: what the model sees, `(batch, ...)` floats.
+    - `ys`: labels `(batch, ...)`, for a `ConditionalVAE`.
     - `objective`: one of `zoo.objectives`, `Draws -> scalar` for one example, to be maximised.
     - `k`: latents drawn for each example.
     - `estimator`: one of `zoo.estimators`; how the draws are differentiated.
     - `penalties`: functions `(Draws of the batch, *, key) -> scalar`, as in `zoo.penalties`.
     - `key`: for the draws and the penalties.
     """
-    return loss_and_draws(model, xs, objective=objective, k=k, estimator=estimator, penalties=penalties, key=key)[0]
+    settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties)
+    return loss_and_draws(model, xs, ys, **settings, key=key)[0]
 
 
-def loss_and_draws(model, xs, *, objective, k, estimator, penalties, key) -> tuple[Scalar, Draws]:
+def loss_and_draws(model, xs, ys, *, objective, k, estimator, penalties, key) -> tuple[Scalar, Draws]:
     """`loss`, with the batch of draws that it judged."""
     draw_key, penalty_key = jr.split(key)
 
-    def judged(x, key):
-        return estimator(objective, model.propose(x, model.posterior(x), draw_keys(key, k)))
+    def judged(x, y, key):
+        here = given(model, y)
+        return estimator(objective, here.propose(x, here.posterior(x), draw_keys(key, k)))
 
-    values, draws = jax.vmap(judged, axis_name="batch")(xs, jr.split(draw_key, len(xs)))
+    values, draws = jax.vmap(judged, axis_name="batch")(xs, ys, jr.split(draw_key, len(xs)))
     value = -jnp.mean(values)
     for i, penalty in enumerate(penalties):
         value = value + penalty(draws, key=jr.fold_in(penalty_key, i))

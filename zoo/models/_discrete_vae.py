@@ -1,0 +1,89 @@
+from collections.abc import Callable
+from typing import Any
+
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .. import likelihoods
+from ..nn import Networks, convolutional, fully_connected
+from ..posteriors import AbstractPosterior, GumbelSoftmax, StraightThrough
+from ..priors import AbstractBorrowingPrior, AbstractCategoricalPrior, AbstractPrior, UniformCategorical
+from ..priors._uniform_categorical import check_categorical_sizes
+from ._vae import AbstractVAE, parameter_shape
+
+
+class DiscreteVAE(AbstractVAE):
+    r"""A variational autoencoder with independent categorical latents; z is one-hot, `(variables, classes)`.
+
+    $$\log p(x) \geq E_{q(z \mid x)} [\log p(x \mid z) + \log p(z) - \log q(z \mid x)]$$
+
+    With `straight_through` draws are exact, and all values are the bounds that they are elsewhere: of a
+    discrete model. The posterior's gradient takes a draw's relaxation in its place and is biased, so
+    `zoo.estimators.stl` and `zoo.estimators.dreg`, whose identities need exact gradients, refuse. Without
+    it, training sees the relaxed draws themselves, and the model is to be frozen (`zoo.freeze`) before it is
+    scored or drawn from. `zoo.objectives.elbo_kl` has the divergence exactly.
+
+    Jang, Gu & Poole, "Categorical reparameterization with Gumbel-softmax", 2017; Maddison, Mnih & Teh,
+    "The concrete distribution", 2017.
+    """
+
+    encoder: Callable
+    decoder: Callable
+    prior: AbstractPrior | AbstractBorrowingPrior
+    likelihood: Any
+    family: Any
+    data_shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        data_shape: int | tuple[int, ...] = (1, 28, 28),
+        num_variables: int = 20,
+        num_classes: int = 10,
+        *,
+        networks: Networks | None = None,
+        likelihood: Any = likelihoods.continuous_bernoulli,
+        prior: AbstractPrior | AbstractBorrowingPrior | None = None,
+        temperature: float = 1.0,
+        straight_through: bool = True,
+        key: PRNGKeyArray,
+    ):
+        r"""**Arguments:**
+
+        - `data_shape`: the shape of one example, `(channels, height, width)` or `(size,)`.
+        - `num_variables`: latent variables, at least 1.
+        - `num_classes`: the classes of each, at least 2.
+        - `networks`: `zoo.nn.convolutional(...)`, `zoo.nn.fully_connected(...)`, ...; unless given, the first for
+          images and the second for vectors.
+        - `likelihood`: one of `zoo.likelihoods`.
+        - `prior`: `priors.UniformCategorical(num_variables, num_classes)` unless given; `priors.Categorical` learns.
+        - `temperature`: $\tau > 0$ of the relaxation that gradients go through.
+        - `straight_through`: whether the draws themselves stay exact while training.
+        - `key`: for the initial weights.
+
+        **Raises:** `ValueError` for sizes below these, a prior of other sizes, a temperature that is not above 0,
+        and sizes that the networks do not take.
+        """
+        data_shape = (data_shape,) if isinstance(data_shape, int) else data_shape
+        check_categorical_sizes("DiscreteVAE", num_variables, num_classes)
+        if isinstance(prior, AbstractCategoricalPrior) and prior.log_probs.shape != (num_variables, num_classes):
+            raise ValueError(
+                f"`DiscreteVAE(num_variables={num_variables}, num_classes={num_classes})` got a prior of "
+                f"{prior.log_probs.shape}; make it of the same sizes"
+            )
+        if networks is None:
+            networks = convolutional() if len(data_shape) == 3 else fully_connected()
+        family = (StraightThrough if straight_through else GumbelSoftmax)(num_classes, temperature)
+        encoder_key, decoder_key = jr.split(key)
+        size = family.num_params(num_variables)
+        self.encoder = networks.encoder(data_shape, size, key=encoder_key)
+        self.decoder = networks.decoder(size, parameter_shape(likelihood, data_shape), key=decoder_key)
+        self.prior = UniformCategorical(num_variables, num_classes) if prior is None else prior
+        self.likelihood = likelihood
+        self.family = family
+        self.data_shape = data_shape
+
+    def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
+        return self.family.from_params(self.encoder(x))
+
+    def decode(self, z: Float[Array, " variables classes"]) -> Float[Array, " ..."]:
+        return self.decoder(z.reshape(-1))

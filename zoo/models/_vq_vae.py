@@ -1,0 +1,87 @@
+from collections.abc import Callable
+from typing import Any
+
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .. import likelihoods
+from ..nn import GridDecoder, GridEncoder
+from ..posteriors import Quantised
+from ..priors import AbstractBorrowingPrior, AbstractPrior, Code, UniformCodes
+from ._vae import AbstractVAE, parameter_shape
+
+
+class VQVAE(AbstractVAE):
+    r"""A vector-quantised autoencoder of images: z is a grid of codes, each a vector of a learned codebook.
+
+    $$\log p(x) \geq \log p(x \mid z(x)) + \log p(z(x)), \qquad z_i(x) = \arg\min_j \|e_i(x) - c_j\|^2$$
+
+    All mass of q(z | x) is on one grid of codes, so the values of the objectives are honest bounds, the same
+    for every number of draws k. The reconstruction trains encoder and decoder; the codebook, and how closely
+    the encoder keeps to it, are trained by a penalty, which has to be there:
+
+    ```python
+    result = zoo.fit(model, xs, penalties=[penalties.commitment], key=key)
+    prior = priors.Autoregressive((7, 7), 512, key=key)
+    model = zoo.fit_prior(result.model, xs, prior=prior, key=key)
+    images = zoo.sample(model, 16, key=key)
+    ```
+
+    Under the uniform prior the codes cost $n \log K$ nats; a prior that is fitted afterwards costs less, and
+    without one samples are noise. `zoo.evaluate.code_usage` tells how many of the codes are in use.
+
+    Van den Oord, Vinyals & Kavukcuoglu, "Neural discrete representation learning", 2017.
+    """
+
+    encoder: Callable
+    decoder: Callable
+    codebook: Float[Array, " codes size"]
+    prior: AbstractPrior | AbstractBorrowingPrior
+    likelihood: Any
+    data_shape: tuple[int, int, int]
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        *,
+        codebook_size: int = 512,
+        code_size: int = 64,
+        width_size: int = 32,
+        likelihood: Any = likelihoods.continuous_bernoulli,
+        prior: AbstractPrior | AbstractBorrowingPrior | None = None,
+        key: PRNGKeyArray,
+    ):
+        """**Arguments:**
+
+        - `image_shape`: `(channels, height, width)`; height and width divide by 4, and the grid has a quarter of each.
+        - `codebook_size`: K, how many codes there are, at least 2.
+        - `code_size`: dimensions of a code's vector, at least 1.
+        - `width_size`: channels at full height and width; at half of them it is twice as many.
+        - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
+        - `prior`: `priors.UniformCodes` unless given; `priors.Autoregressive` of the grid's shape is learned.
+        - `key`: for the initial weights.
+
+        **Raises:** `ValueError` where a side does not divide by 4, for sizes below these, and for a prior that is not
+        over this grid and this number of codes.
+        """
+        if codebook_size < 2:
+            raise ValueError(f"`VQVAE(codebook_size={codebook_size})`: one code tells nothing; pass codebook_size >= 2")
+        if code_size < 1:
+            raise ValueError(f"`VQVAE(code_size={code_size})`: at least one dimension is needed; pass code_size >= 1")
+        encoder_key, decoder_key, codebook_key = jr.split(key, 3)
+        self.encoder = GridEncoder(image_shape, code_size, width_size=width_size, key=encoder_key)
+        shape = parameter_shape(likelihood, image_shape)
+        self.decoder = GridDecoder(code_size, shape, width_size=width_size, key=decoder_key)
+        # Close together: which code is nearest is then a matter of direction, and no code is out of reach.
+        bound = 1 / codebook_size
+        self.codebook = jr.uniform(codebook_key, (codebook_size, code_size), minval=-bound, maxval=bound)
+        grid = (image_shape[1] // 4, image_shape[2] // 4)
+        self.prior = UniformCodes(grid, codebook_size) if prior is None else prior
+        self.likelihood = likelihood
+        self.data_shape = image_shape
+
+    def posterior(self, x: Float[Array, " channels height width"]) -> Quantised:
+        return Quantised(self.encoder(x), self.codebook)
+
+    def decode(self, z: Code) -> Float[Array, " ..."]:
+        return self.decoder(self.codebook[z.index] if z.vector is None else z.vector)

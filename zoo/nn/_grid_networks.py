@@ -1,0 +1,51 @@
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._conv import conv, upsample_conv
+from ._layers import Conv, Sequential, max_pool
+from ._networks import _stage, check_image_network
+
+
+class GridEncoder(eqx.Module):
+    """An image to a grid of vectors, a quarter of its height and width: `ConvEncoder` without its affine head.
+
+    Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map at each place.
+    """
+
+    stages: Sequential
+
+    def __init__(self, image_shape: tuple[int, int, int], code_size: int, *, width_size: int = 32, key: PRNGKeyArray):
+        """**Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
+        check_image_network("GridEncoder", image_shape, width_size)
+        narrow, wide = width_size, 2 * width_size
+        key1, key2, key3 = jr.split(key, 3)
+        first = _stage(conv, (image_shape[0], narrow, narrow), "none", (), key=key1)
+        second = _stage(conv, (narrow, wide, wide), "none", (), key=key2)
+        self.stages = Sequential((*first, max_pool, *second, max_pool, Conv(wide, code_size, size=1, key=key3)))
+
+    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " low narrow code"]:
+        return self.stages(jnp.moveaxis(x, 0, -1))
+
+
+class GridDecoder(eqx.Module):
+    """A grid of vectors to an image of four times its height and width: `ConvDecoder` without its affine head.
+
+    A 3 x 3 convolution, two stages of upsampling and two 3 x 3 convolutions each, and one to the image.
+    """
+
+    stages: Sequential
+
+    def __init__(self, code_size: int, image_shape: tuple[int, ...], *, width_size: int = 32, key: PRNGKeyArray):
+        """**Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
+        check_image_network("GridDecoder", image_shape, width_size)
+        narrow, wide = width_size, 2 * width_size
+        key1, key2, key3, key4 = jr.split(key, 4)
+        first = _stage(conv, (code_size, wide), "none", (), key=key1)
+        second = _stage(upsample_conv, (wide, narrow, narrow), "none", (), key=key2)
+        third = _stage(upsample_conv, (narrow, wide, wide), "none", (), key=key3)
+        self.stages = Sequential((*first, *second, *third, Conv(wide, image_shape[0], key=key4)))
+
+    def __call__(self, z: Float[Array, " low narrow code"]) -> Float[Array, " channels height width"]:
+        return jnp.moveaxis(self.stages(z), -1, 0)

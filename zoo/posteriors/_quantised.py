@@ -1,0 +1,63 @@
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from .._custom_types import Scalar
+from ..priors import AbstractCodePrior, AbstractPrior, Code
+from ._posterior import AbstractPosterior
+
+
+class Quantised(AbstractPosterior):
+    r"""All mass on one grid of codes: at each place the vector of a codebook that is nearest to the encoder's.
+
+    $$q(z) = 1 \ \text{ for } \ z_i = \arg\min_j \|e_i - c_j\|^2, \qquad \log q(z) = 0$$
+
+    A probability, not a density: log p(x | z) + log p(z) bounds log p(x). Derivatives by the vectors drawn go
+    to the encoding as if nothing had been rounded, and none to the codebook: see `zoo.penalties.commitment`.
+
+    Van den Oord, Vinyals & Kavukcuoglu, "Neural discrete representation learning", 2017, equations 1 and 2.
+    """
+
+    encoding: Float[Array, " *grid size"]
+    codebook: Float[Array, " codes size"]
+    index: Int[Array, " *grid"]
+
+    # Samples have a derivative, which is not that of their distribution: `zoo.estimators.stl` and `dreg` refuse.
+    pathwise = False
+
+    def __init__(self, encoding: Float[Array, " *grid size"], codebook: Float[Array, " codes size"]):
+        """**Arguments:** `encoding`: a vector at each place of a grid; `codebook`: the vectors to choose from."""
+        self.encoding = encoding
+        self.codebook = codebook
+        # |e - c|^2 without |e|^2, which all codes share.
+        product = encoding.reshape(-1, encoding.shape[-1]) @ codebook.T
+        distance = jnp.sum(codebook**2, axis=1)[None] - 2 * product
+        self.index = jnp.argmin(distance, axis=1).reshape(encoding.shape[:-1]).astype(jnp.int32)
+
+    @property
+    def mean(self) -> Float[Array, " *grid size"]:
+        """The vectors of the codes."""
+        return self.codebook[self.index]
+
+    def sample(self, *, key: PRNGKeyArray) -> Code:
+        # In this order the value is exactly the codebook's.
+        vector = lax.stop_gradient(self.mean) + (self.encoding - lax.stop_gradient(self.encoding))
+        return Code(self.index, vector)
+
+    def log_prob(self, z: Code) -> Scalar:
+        return jnp.where(jnp.all(z.index == self.index), 0.0, -jnp.inf).astype(self.encoding.dtype)
+
+    def kl(self, prior: AbstractPrior) -> Scalar:
+        r"""$-\log p(z)$ at the codes, nats.
+
+        **Raises:** `ValueError` for a prior that is not over codes of this number and grid.
+        """
+        codes, grid = self.codebook.shape[0], self.index.shape
+        sizes = (prior.num_codes, prior.grid_shape) if isinstance(prior, AbstractCodePrior) else None
+        if sizes != (codes, grid):
+            found = type(prior).__name__ + ("" if sizes is None else f"(grid_shape={sizes[1]}, num_codes={sizes[0]})")
+            raise ValueError(
+                f"a `VQVAE` of {codes} codes on a grid {grid} got the prior `{found}`; pass "
+                f"`priors.UniformCodes({grid}, {codes})` or `priors.Autoregressive({grid}, {codes}, key=key)`"
+            )
+        return -prior.log_prob(Code(self.index))

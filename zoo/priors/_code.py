@@ -1,0 +1,33 @@
+import equinox as eqx
+from jaxtyping import Array, Float, Int
+
+from ._prior import AbstractPrior
+
+
+class Code(eqx.Module):
+    """A latent of codes: which vector of a codebook stands at each place of a grid.
+
+    **Fields:**
+
+    - `index`: the codes, integers from 0, of the grid's shape.
+    - `vector`: the vectors they stand for, with the gradient that they carry to an encoder; or `None`, where a
+      prior drew the codes, and a decoder looks them up.
+    """
+
+    index: Int[Array, " *grid"]
+    vector: Float[Array, " *grid size"] | None = None
+
+
+class AbstractCodePrior(AbstractPrior):
+    """A distribution over the `Code`s of a grid."""
+
+    grid_shape: eqx.AbstractVar[tuple[int, ...]]
+    num_codes: eqx.AbstractVar[int]
+
+
+def check_code_sizes(call: str, grid_shape: tuple[int, ...], num_codes: int) -> None:
+    """**Raises:** `ValueError` for a grid without places and for fewer than two codes."""
+    if not grid_shape or min(grid_shape) < 1:
+        raise ValueError(f"`{call}(grid_shape={grid_shape})`: every side must be at least 1; pass (height, width)")
+    if num_codes < 2:
+        raise ValueError(f"`{call}(num_codes={num_codes})`: one code tells nothing; pass num_codes >= 2")
