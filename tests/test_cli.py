@@ -108,7 +108,7 @@ def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, cap
         ("train --learning-rate 0", "positive"),
         ("train --model conv --data two-moons", "--model mlp"),
         ("train --data two-moons --observe binarise", "no pixels"),
-        ("train --model mlp --norm group", "only the conv model"),
+        ("train --model mlp --norm group", "only conv networks"),
         ("train --warmup 10", "nothing to warm up"),
         ("train --objective elbo-kl", "--prior standard"),
         ("evaluate nowhere", "no run directory"),

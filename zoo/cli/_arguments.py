@@ -24,8 +24,12 @@ class Train:
     """Unless given: conv for images, mlp for points in the plane."""
     likelihood: Annotated[str | None, _choice(names.LIKELIHOODS)] = None
     """Unless given: continuous-bernoulli for images, gaussian-shared for points in the plane."""
-    prior: Annotated[str, _choice(names.PRIORS)] = "mixture"
-    """What z is drawn from: N(0, I), or a mixture of 64 normals: learned, then fitted to the posteriors."""
+    prior: Annotated[str | None, _choice(names.PRIORS)] = None
+    """What z is drawn from. Unless given: a mixture of 64 normals, learned, then fitted to the posteriors."""
+    posterior: Annotated[str | None, _choice(names.POSTERIORS)] = None
+    """What the encoder describes. Unless given: diagonal-normal, where the model leaves a choice."""
+    networks: Annotated[str | None, _choice(names.NETWORKS)] = None
+    """Of the models that take any. Unless given: conv for images, mlp for points in the plane."""
     objective: Annotated[str | None, _choice(names.OBJECTIVES)] = None
     """What is maximised. Unless given: elbo, or beta-elbo where --beta is given."""
     estimator: Annotated[str, _choice(names.ESTIMATORS)] = "reparameterised"
@@ -57,11 +61,13 @@ class Train:
     penalty_weight: float = 1.0
     """Weight of the penalty; the two DIP penalties have weights of their own, which this multiplies."""
     latent_size: int | None = None
-    """Dimensions of z. Unless given: 8 for images, 2 for points in the plane."""
+    """Dimensions of z; of a hierarchical model's top, the layer below having four times as many. Unless given: 8 for
+    images, 2 for points in the plane."""
     width_size: int | None = None
-    """Width of the networks. Unless given: 16 channels for conv (the reference network has 32), 200 units for mlp."""
+    """Width of the networks. Unless given: 16 channels for conv (the reference network has 32), 32 for resnet, 200
+    units for mlp."""
     norm: Annotated[str, _choice(names.NORMS)] = "none"
-    """Normalisation after each convolution of the conv model."""
+    """Normalisation after each convolution of conv networks."""
     epochs: int | None = None
     """Passes over the training data. Unless given: as many as take about two minutes on two cores."""
     batch_size: int = 32
@@ -78,6 +84,12 @@ class Train:
     """The run directory. Unless given: runs/<date>-<time>-<model>."""
     overwrite: bool = False
     """Replace a run directory that exists."""
+    devices: int = 1
+    """Devices that share each batch."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints. Unless given: 100, or as many hundreds as cost less than 2% of the time."""
+    resume: Path | None = None
+    """Go on with the run in this directory, with its settings; nothing else may be given."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,8 @@ class Sample:
     """How many."""
     noise: bool = False
     """Samples of the density p(x), observation noise included, instead of the means E[x|z]."""
+    label: int | None = None
+    """The class to draw from a conditional model. Unless given: all of them in turn."""
     seed: int = 1
     """Of the draws."""
     out: Path | None = None

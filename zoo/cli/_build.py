@@ -2,7 +2,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ class Dataset(NamedTuple):
 
     train: np.ndarray
     test: np.ndarray
+    train_labels: np.ndarray | None
     test_labels: np.ndarray | None
     classes: tuple[str, ...] | None
     log_density: Callable | None
@@ -22,6 +23,11 @@ class Dataset(NamedTuple):
     @property
     def is_images(self) -> bool:
         return self.test.ndim == 4
+
+    def first(self, n: int | None) -> "Dataset":
+        """With the first n held-out examples only."""
+        labels = None if self.test_labels is None else self.test_labels[:n]
+        return self._replace(test=self.test[:n], test_labels=labels)
 
 
 def resolve(settings: Train) -> Train:
@@ -35,13 +41,18 @@ def resolve(settings: Train) -> Train:
     default = lambda value, otherwise: otherwise if value is None else value
     likelihood = default(settings.likelihood, "continuous-bernoulli" if image else "gaussian-shared")
     kind = default(settings.model, "conv" if image else "mlp")
+    networks = kind if kind in names.NETWORKS else default(settings.networks, "conv" if image else "mlp")
     settings = dataclasses.replace(
         settings,
         model=kind,
-        width_size=default(settings.width_size, 16 if kind == "conv" else 200),
+        networks=networks,
+        width_size=default(settings.width_size, names.WIDTHS.get(networks)),
+        prior=default(settings.prior, _prior_of(kind, settings.posterior)),
+        posterior=default(settings.posterior, "diagonal-normal"),
         likelihood=likelihood,
-        objective=default(settings.objective, "elbo" if settings.beta is None else "beta-elbo"),
-        latent_size=default(settings.latent_size, 8 if image else 2),
+        objective=default(settings.objective, _objective_of(settings)),
+        penalty=default(settings.penalty, "commitment" if kind == "vq" else None),
+        latent_size=default(settings.latent_size, (20 if kind == "discrete" else 8) if image else 2),
         epochs=default(settings.epochs, names.EPOCHS.get(settings.data, 100)),
         evaluation_examples=default(settings.evaluation_examples, 250 if image else 2_000),
         observe=default(settings.observe, names.OBSERVE_OF.get(likelihood, "dequantise") if image else "scale"),
@@ -52,18 +63,69 @@ def resolve(settings: Train) -> Train:
     names.check("norm", settings.norm, names.NORMS)
     if settings.objective == "elbo-kl" and settings.prior != "standard":
         raise ValueError(f"`--objective elbo-kl --prior {settings.prior}`: no closed form; pass --prior standard")
-    if not image and settings.model == "conv":
-        raise ValueError(f"`--model conv --data {settings.data}`: points are no images; pass --model mlp")
+    if not image and settings.networks != "mlp":
+        option = "model" if settings.networks == settings.model else "networks"
+        raise ValueError(
+            f"`--{option} {settings.networks} --data {settings.data}`: points are no images; pass --{option} mlp"
+        )
+    if not image and settings.model == "conditional":
+        raise ValueError(f"`--model conditional --data {settings.data}`: points have no labels; pass --model mlp")
+    if settings.model in names.LAYERED and settings.prior == "vamp":
+        raise ValueError(
+            f"`--prior vamp --model {settings.model}`: the top has no posterior of its own at a "
+            "pseudo-input; pass --prior mixture"
+        )
+    if settings.model in names.LAYERED and settings.posterior not in ("diagonal-normal", "full-normal", "laplace"):
+        raise ValueError(
+            f"`--posterior {settings.posterior} --model {settings.model}`: layers differ in size; pass "
+            "--posterior diagonal-normal"
+        )
+    if settings.model == "vq" and settings.networks != "conv":
+        raise ValueError(
+            f"`--model vq --networks {settings.networks}`: its grid is made by conv networks; leave it out"
+        )
+    allowed = names.DISCRETE_PRIORS.get(kind)
+    others = {name for each in names.DISCRETE_PRIORS.values() for name in each}
+    if settings.prior not in (allowed or names.PRIORS.keys() - others):
+        way_out = "pass --prior " + " or --prior ".join(allowed) if allowed else "leave --prior out"
+        raise ValueError(
+            f"`--prior {settings.prior} --model {settings.model}`: other latents than the model's; {way_out}"
+        )
+    if settings.model in names.DISCRETE_PRIORS and settings.posterior != "diagonal-normal":
+        raise ValueError(
+            f"`--posterior {settings.posterior} --model {settings.model}`: its latents are discrete; leave it out"
+        )
+    if (settings.prior == "sphere") != (settings.posterior == "von-mises-fisher"):
+        raise ValueError(
+            f"`--prior {settings.prior} --posterior {settings.posterior}`: on the hypersphere live "
+            "--prior sphere and --posterior von-mises-fisher, together"
+        )
+    if settings.prior == "conditional-normal" and settings.model != "conditional":
+        raise ValueError(
+            f"`--prior conditional-normal --model {settings.model}`: there is no label; pass --model conditional"
+        )
     if not image and settings.observe != "scale":
         raise ValueError(f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out")
-    if settings.model != "conv" and settings.norm != "none":
-        raise ValueError(f"`--norm {settings.norm} --model {settings.model}`: only the conv model has it")
+    if settings.networks != "conv" and settings.norm != "none":
+        raise ValueError(f"`--norm {settings.norm}`: only conv networks have it, not {settings.networks}")
     for option in ("k", "evaluation_k", "evaluation_examples", "epochs", "batch_size", "latent_size", "width_size"):
         if getattr(settings, option) < 1:
             raise ValueError(f"`--{option.replace('_', '-')} {getattr(settings, option)}`: pass at least 1")
     if not 0 < settings.learning_rate < float("inf"):
         raise ValueError(f"`--learning-rate {settings.learning_rate}`: pass a positive number")
     return settings
+
+
+def _prior_of(kind: str, posterior: str | None) -> str:
+    if kind in names.DISCRETE_PRIORS:
+        return names.DISCRETE_PRIORS[kind][-1]
+    return "sphere" if posterior == "von-mises-fisher" else "mixture"
+
+
+def _objective_of(settings: Train) -> str:
+    if settings.posterior == "point":
+        return "reconstruction"
+    return "elbo" if settings.beta is None else "beta-elbo"
 
 
 def dataset(settings: Train) -> Dataset:
@@ -75,23 +137,80 @@ def dataset(settings: Train) -> Dataset:
     if settings.data in names.POINTS:
         train_key, test_key = jr.split(jr.fold_in(jr.key(settings.seed), 2))
         train, test = source(20_000, key=train_key), source(2_000, key=test_key)
-        return Dataset(np.asarray(train), np.asarray(test), None, None, getattr(source, "log_density", None))
+        return Dataset(np.asarray(train), np.asarray(test), None, None, None, getattr(source, "log_density", None))
     images = source()
     classes = zoo.data.FASHION_MNIST_CLASSES
-    return Dataset(images.train_images, images.test_images, images.test_labels, classes, None)
+    labels = images.train_labels, images.test_labels
+    return Dataset(images.train_images, images.test_images, *labels, classes, None)
 
 
-def model(settings: Train, data_shape: tuple[int, ...]) -> Any:
+def model(settings: Train, dataset: Dataset) -> Any:
+    """The model, of whatever options its constructor takes."""
     import jax.random as jr
 
-    likelihood = names.look_up("likelihood", settings, names.LIKELIHOODS)
     kind = names.look_up("model", settings, names.MODELS)
-    options = {"width_size": settings.width_size} | ({"norm": settings.norm} if settings.model == "conv" else {})
+    takes = inspect.signature(kind).parameters
     model_key, prior_key = jr.split(jr.fold_in(jr.key(settings.seed), 0))
-    prior = names.look_up("prior", settings, names.PRIORS)
-    takes_key = {"key": prior_key} if "key" in inspect.signature(prior).parameters else {}
-    prior = prior(settings.latent_size, **takes_key)
-    return kind(data_shape, settings.latent_size, likelihood=likelihood, prior=prior, **options, key=model_key)
+    posterior_key = jr.fold_in(prior_key, 0)
+    posterior = names.look_up("posterior", settings, names.POSTERIORS)
+    width, size = {"width_size": settings.width_size}, cast(int, settings.latent_size)
+    norm = {"norm": settings.norm} if settings.networks == "conv" else {}
+    offers = {
+        "likelihood": names.look_up("likelihood", settings, names.LIKELIHOODS),
+        "prior": prior(settings, dataset, key=prior_key),
+        "posterior": posterior(settings.latent_size, key=posterior_key),
+        "num_classes": dataset.classes and len(dataset.classes),
+    }
+    if "networks" in takes:
+        offers["networks"] = names.look_up("networks", settings, names.NETWORKS)(**width, **norm)
+    else:
+        offers |= width | norm
+    if settings.model == "discrete":
+        offers |= {"num_variables": settings.latent_size, "num_classes": names.CLASSES}
+    if settings.model == "vq":
+        offers |= {"codebook_size": names.CODES, "code_size": 2 * size, "prior": None}
+    offers |= {"latent_sizes": (4 * size, size)} if "latent_sizes" in takes else {"latent_size": size}
+    taken = {name: value for name, value in offers.items() if name in takes}
+    return kind(dataset.train.shape[1:], **taken, key=model_key)
+
+
+def prior(settings: Train, dataset: Dataset, *, key: Any) -> Any:
+    """The prior, of whatever its constructor takes."""
+    kind = names.look_up("prior", settings, names.PRIORS)
+    offers = {
+        "latent_size": settings.latent_size,
+        "condition_size": dataset.classes and len(dataset.classes),
+        "pseudo_inputs": dataset.train[: names.COMPONENTS],
+        "num_variables": settings.latent_size,
+        "num_classes": names.CLASSES,
+        "grid_shape": tuple(side // 4 for side in dataset.train.shape[2:]),
+        "num_codes": names.CODES,
+        "key": key,
+    }
+    takes = inspect.signature(kind).parameters
+    return kind(**{name: value for name, value in offers.items() if name in takes})
+
+
+def refit(settings: Train, model: Any, dataset: Dataset, *, key: Any) -> Any:
+    """The trained model, its prior fitted to the latents of its encoder where the settings ask for that."""
+    import jax.random as jr
+
+    import zoo
+
+    examples: dict[str, Any] = dict(
+        xs=dataset.train, ys=labels(settings, dataset.train_labels), observe=observe(settings), key=key
+    )
+    if settings.prior == "mixture" and settings.model in names.VECTOR:
+        return zoo.fit_prior(model, **examples)
+    if settings.prior == "autoregressive" or (settings.posterior == "point" and settings.prior != "standard"):
+        start = prior(settings, dataset, key=jr.fold_in(key, 1))
+        return zoo.fit_prior(model, **examples, prior=start, progress=True)
+    return model
+
+
+def labels(settings: Train, labels: np.ndarray | None) -> np.ndarray | None:
+    """The labels, where the model takes any."""
+    return labels if settings.model == "conditional" else None
 
 
 def objective(settings: Train) -> Callable:

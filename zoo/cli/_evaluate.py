@@ -11,7 +11,7 @@ def evaluate(arguments: Evaluate) -> None:
     if arguments.examples is not None:
         if arguments.examples < 1:
             raise ValueError(f"`--examples {arguments.examples}`: pass at least 1")
-        dataset = dataset._replace(test=dataset.test[: arguments.examples])
+        dataset = dataset.first(arguments.examples)
     if arguments.k < 1:
         raise ValueError(f"`--k {arguments.k}`: pass at least 1")
     evaluation = measure(settings, model, dataset, arguments)
@@ -23,16 +23,20 @@ def measure(settings: Train, model: Any, dataset: build.Dataset, arguments: Eval
     """Means over the held-out examples, each with its standard error."""
     import jax
     import jax.random as jr
-    import numpy as np
 
     import zoo
 
     observe = build.observe(settings)
     key = jr.key(arguments.seed)
-    elbo = zoo.bound(model, dataset.test, objective=zoo.objectives.elbo, k=1, observe=observe, key=key)
-    log_likelihood = zoo.log_likelihood(
-        model, dataset.test, k=arguments.k, observe=observe, progress=not arguments.json, key=key
+    examples: dict[str, Any] = dict(
+        xs=dataset.test, ys=build.labels(settings, dataset.test_labels), observe=observe, key=key
     )
+    if settings.posterior == "point":
+        # No density, no bound: there is nothing else to say in nats.
+        reconstruction = zoo.bound(model, **examples, objective=zoo.objectives.reconstruction, k=1)
+        return _record({"log p(x | z), no bound": reconstruction}, settings, dataset, arguments)
+    elbo = zoo.bound(model, **examples, objective=zoo.objectives.elbo, k=1)
+    log_likelihood = zoo.log_likelihood(model, **examples, k=arguments.k, progress=not arguments.json)
     rows: dict[str, Any] = {"elbo": elbo, f"log_likelihood (k={arguments.k})": log_likelihood}
     # A density of pixels that were not dequantised has no bits.
     if dataset.is_images and (settings.observe == "dequantise") == (model.likelihood.measure == "lebesgue"):
@@ -42,6 +46,12 @@ def measure(settings: Train, model: Any, dataset: build.Dataset, arguments: Eval
     if dataset.log_density is not None:
         truth = jax.vmap(dataset.log_density)(dataset.test)
         rows["KL(true || model)"] = truth - log_likelihood
+    return _record(rows, settings, dataset, arguments)
+
+
+def _record(rows: dict[str, Any], settings: Train, dataset: build.Dataset, arguments: Evaluate) -> dict[str, Any]:
+    import numpy as np
+
     values = {name: np.asarray(row, np.float64) for name, row in rows.items()}
     return {
         "metrics": {

@@ -5,6 +5,7 @@ Nothing here imports jax until a name is looked up: `import zoo` is lazy, and th
 
 import difflib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import zoo
@@ -19,9 +20,23 @@ class Entry(NamedTuple):
 
 Table = dict[str, Entry]
 
+
+def _default(**_: Any) -> None:
+    """In place of a constructor: leave it to the model."""
+
+
 MODELS: Table = {
     "conv": Entry(lambda: zoo.ConvVAE, "convolutional VAE of images; Kingma & Welling 2014"),
     "mlp": Entry(lambda: zoo.MLPVAE, "fully connected VAE of vectors or flattened images; Kingma & Welling 2014"),
+    "resnet": Entry(lambda: zoo.ResNetVAE, "residual VAE of images; He et al. 2016, Kingma & Welling 2014"),
+    "conditional": Entry(lambda: zoo.ConditionalVAE, "p(x | z, y), given the label y; Sohn et al. 2015"),
+    "hierarchical": Entry(lambda: zoo.HierarchicalVAE, "two layers of latents, inferred upwards; Burda et al. 2016"),
+    "ladder": Entry(
+        lambda: partial(zoo.HierarchicalVAE, inference=zoo.models.TopDown),
+        "two layers of latents, inferred downwards; Sønderby et al. 2016",
+    ),
+    "discrete": Entry(lambda: zoo.DiscreteVAE, "categorical latents; Jang et al. 2017, Maddison et al. 2017"),
+    "vq": Entry(lambda: zoo.VQVAE, "a grid of codes from a codebook; van den Oord et al. 2017"),
 }
 LIKELIHOODS: Table = {
     "bernoulli": Entry(lambda: zoo.likelihoods.bernoulli, "black or white pixels"),
@@ -48,6 +63,51 @@ LIKELIHOODS: Table = {
 PRIORS: Table = {
     "standard": Entry(lambda: zoo.priors.StandardNormal, "N(0, I); Kingma & Welling 2014"),
     "mixture": Entry(lambda: zoo.priors.MixtureOfNormals, "learned normals; Dilokthanakul et al. 2016"),
+    "normal": Entry(lambda: zoo.priors.Normal, "one learned normal"),
+    "conditional-normal": Entry(lambda: zoo.priors.ConditionalNormal, "a normal for each label; Sohn et al. 2015"),
+    "vamp": Entry(lambda: zoo.priors.VampPrior, "posteriors at learned pseudo-inputs; Tomczak & Welling 2018"),
+    "flow": Entry(lambda: zoo.priors.FlowPrior, "masked autoregressive flow; Papamakarios et al. 2017"),
+    "uniform": Entry(lambda: _default, "every code alike, for discrete and vq"),
+    "categorical": Entry(lambda: zoo.priors.Categorical, "learned shares of the classes, for discrete"),
+    "autoregressive": Entry(
+        lambda: zoo.priors.Autoregressive, "causal transformer over the codes, fitted after training, for vq"
+    ),
+    "sphere": Entry(lambda: zoo.priors.UniformSphere, "uniform on the hypersphere; Davidson et al. 2018"),
+}
+POSTERIORS: Table = {
+    "diagonal-normal": Entry(
+        lambda: lambda latent_size, key: zoo.posteriors.DiagonalNormal, "independent normals; Kingma & Welling 2014"
+    ),
+    "full-normal": Entry(
+        lambda: lambda latent_size, key: zoo.posteriors.FullNormal,
+        "a normal with every covariance; Kingma & Welling 2019",
+    ),
+    "low-rank-normal": Entry(
+        lambda: lambda latent_size, key: zoo.posteriors.LowRankFamily(min(2, latent_size)),
+        "a normal with covariance of rank 2 and a diagonal; Rezende et al. 2014",
+    ),
+    "laplace": Entry(lambda: lambda latent_size, key: zoo.posteriors.Laplace, "independent double exponentials"),
+    "von-mises-fisher": Entry(
+        lambda: lambda latent_size, key: zoo.posteriors.VonMisesFisher,
+        "on the hypersphere, with --prior sphere; Davidson et al. 2018",
+    ),
+    "point": Entry(
+        lambda: lambda latent_size, key: zoo.posteriors.Point, "deterministic, with no bound; Ghosh et al. 2020"
+    ),
+    "flow": Entry(lambda: zoo.posteriors.FlowPosterior, "affine couplings; Dinh et al. 2017"),
+    "inverse-autoregressive-flow": Entry(
+        lambda: partial(zoo.posteriors.FlowPosterior, bijection=zoo.flows.MaskedAutoregressive),
+        "Kingma et al. 2016",
+    ),
+    "planar-flow": Entry(
+        lambda: partial(zoo.posteriors.FlowPosterior, bijection=zoo.flows.Planar),
+        "Rezende & Mohamed 2015",
+    ),
+}
+NETWORKS: Table = {
+    "conv": Entry(lambda: zoo.nn.convolutional, "two stages of 3 x 3 convolutions each way"),
+    "mlp": Entry(lambda: zoo.nn.fully_connected, "two hidden layers each way"),
+    "resnet": Entry(lambda: zoo.nn.residual, "residual blocks; He et al. 2016"),
 }
 OBJECTIVES: Table = {
     "elbo": Entry(lambda: zoo.objectives.elbo, "evidence lower bound, Monte Carlo; Kingma & Welling 2014"),
@@ -63,6 +123,9 @@ OBJECTIVES: Table = {
     "piwae": Entry(lambda: zoo.objectives.piwae, "IWAE for the model, MIWAE for q; Rainforth et al. 2018"),
     "renyi": Entry(lambda: zoo.objectives.renyi, "Renyi bound of order --alpha; Li & Turner 2016"),
     "power": Entry(lambda: zoo.objectives.power, "power mean of the weights, --exponent; Li & Turner 2016"),
+    "reconstruction": Entry(
+        lambda: zoo.objectives.reconstruction, "log p(x | z) alone, no bound, for --posterior point; Ghosh et al. 2020"
+    ),
     "jackknife": Entry(lambda: zoo.objectives.jackknife, "bias of IWAE removed to --order 1 or 2; Nowozin 2018"),
 }
 ESTIMATORS: Table = {
@@ -75,6 +138,8 @@ PENALTIES: Table = {
     "dip-i": Entry(lambda: zoo.penalties.dip_i, "covariance of the posterior means; Kumar et al. 2018"),
     "dip-ii": Entry(lambda: zoo.penalties.dip_ii, "covariance of the aggregated posterior; Kumar et al. 2018"),
     "mmd": Entry(lambda: zoo.penalties.mmd, "InfoVAE, WAE-MMD; Zhao et al. 2017, Tolstikhin et al. 2018"),
+    "commitment": Entry(lambda: zoo.penalties.commitment, "trains vq's codebook; van den Oord et al. 2017"),
+    "latent-norm": Entry(lambda: zoo.penalties.latent_norm, "half the squared length of z; Ghosh et al. 2020"),
     "sliced-wasserstein": Entry(lambda: zoo.penalties.sliced_wasserstein, "SWAE; Kolouri et al. 2018"),
 }
 OBSERVE: Table = {
@@ -102,6 +167,8 @@ KINDS: dict[str, Table] = {
     "model": MODELS,
     "likelihood": LIKELIHOODS,
     "prior": PRIORS,
+    "posterior": POSTERIORS,
+    "networks": NETWORKS,
     "objective": OBJECTIVES,
     "estimator": ESTIMATORS,
     "penalty": PENALTIES,
@@ -109,6 +176,14 @@ KINDS: dict[str, Table] = {
 }
 # What the model sees of an image, where a density of noisy pixels is not what the likelihood is about.
 OBSERVE_OF = {"bernoulli": "binarise", "discretized-logistic-mixture": "scale"}
+# Models whose z is a tuple of layers; those whose z is one vector.
+LAYERED = ("hierarchical", "ladder")
+VECTOR = ("conv", "mlp", "resnet", "conditional")
+# The priors of models whose z is discrete, the default last; all other models take the other priors.
+DISCRETE_PRIORS = {"discrete": ("uniform", "categorical"), "vq": ("uniform", "autoregressive")}
+CLASSES, CODES = 10, 128
+WIDTHS = {"conv": 16, "mlp": 200, "resnet": 32}
+COMPONENTS = 64
 # About two minutes of training on two cores.
 EPOCHS = {"fashion-mnist-mini": 8, "fashion-mnist": 1}
 # The options of `zoo train` that are parameters of an objective.

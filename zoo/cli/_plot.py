@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from . import _build as build, _run as runs
+from . import _build as build, _names as names, _run as runs
 from ._arguments import Plot, Train
 
 
@@ -24,11 +24,20 @@ def draw_figures(run: Path, settings: Train, model: Any, dataset: build.Dataset,
     key, observe = jr.key(settings.seed), build.observe(settings)
     figures = {"loss_curve": zoo.plots.loss_curve(runs.read_metrics(run))}
     if dataset.is_images:
-        codes = zoo.encode(model, dataset.test, observe=observe, key=key)
-        figures["reconstructions"] = zoo.plots.reconstructions(model, dataset.test[:20], observe=observe, key=key)
-        figures["samples"] = zoo.plots.samples(model, 64, key=key)
+        ys = build.labels(settings, dataset.test_labels)
+        codes = zoo.encode(model, dataset.test, ys=ys, observe=observe, key=key)
+        few = None if ys is None else ys[:20]
+        figures["reconstructions"] = zoo.plots.reconstructions(
+            model, dataset.test[:20], ys=few, observe=observe, key=key
+        )
+        if ys is None:
+            figures["samples"] = zoo.plots.samples(model, 64, key=key)
+        else:
+            figures["samples"] = class_samples(model, dataset.classes, key=key)
+        codes = codes[-1] if settings.model in names.LAYERED else codes.reshape(len(codes), -1)
         figures["latent_space"] = zoo.plots.latent_scatter(codes, dataset.test_labels, names=dataset.classes)
-        figures["manifold"] = zoo.plots.manifold(model, codes)
+        if ys is None and settings.model in names.VECTOR:
+            figures["manifold"] = zoo.plots.manifold(model, codes)
     else:
         span = 1.15 * float(abs(dataset.test).max())
         bounds = (-span, span)
@@ -39,3 +48,15 @@ def draw_figures(run: Path, settings: Train, model: Any, dataset: build.Dataset,
         paths.append(out / f"{name}.png")
         figure.savefig(paths[-1], dpi=100, bbox_inches="tight")
     return paths
+
+
+def class_samples(model: Any, classes: tuple[str, ...] | None, *, n: int = 10, key: Any) -> tuple[Any, Any]:
+    """A conditional model's samples, one class to a row."""
+    import numpy as np
+
+    import zoo
+
+    labels = np.repeat(np.arange(model.num_classes), n)
+    images = np.asarray(zoo.sample(model, y=labels, key=key))
+    title = "Means $E[x\\,|\\,z, y]$ at $z \\sim p(z\\,|\\,y)$, one class to a row"
+    return zoo.plots.class_grid(images.reshape(-1, n, *images.shape[1:]), classes, title=title)

@@ -23,7 +23,7 @@ def create(settings: Train) -> Path:
             raise FileExistsError(f"`--out {run}` exists already; pass another --out, or --overwrite to replace it")
         if not (run / "settings.json").exists():
             raise FileExistsError(f"`--out {run} --overwrite`: that is no run directory; it is left as it is")
-        shutil.rmtree(run)
+        _empty(run)
     run.mkdir(parents=True, exist_ok=True)
     record = {"settings": _plain(settings), "command": command(), "versions": versions()}
     write_json(run / "settings.json", record)
@@ -49,6 +49,31 @@ def read_settings(run: Path) -> Train:
     return Train(**saved)
 
 
+def settings_to_resume(arguments: Train) -> Train:
+    """The settings of the run to go on with.
+
+    **Raises:** `ValueError` where other options were given; otherwise as `read_settings`.
+    """
+    run = arguments.resume
+    assert run is not None
+    for field in dataclasses.fields(Train):
+        value = getattr(arguments, field.name)
+        if field.name != "resume" and value != field.default:
+            option = f"--{field.name.replace('_', '-')} {value}"
+            raise ValueError(f"`--resume {run}` takes the settings from {run}/settings.json; leave out `{option}`")
+    settings = read_settings(run)
+    now, then = versions(), json.loads((run / "settings.json").read_text())["versions"]
+    changed = ", ".join(f"{name} {then.get(name)} is now {now[name]}" for name in now if now[name] != then.get(name))
+    if changed:
+        print(f"{run} was begun with other versions, so its last digits may come out differently: {changed}")
+    return settings
+
+
+def finished(run: Path) -> bool:
+    """Whether nothing is left to be done: the evaluation is written last."""
+    return (run / MODEL).exists() and (run / "evaluation.json").exists()
+
+
 def command() -> str:
     """The command line that is running, as a person would type it."""
     return " ".join(["zoo", *sys.argv[1:]])
@@ -68,21 +93,22 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(beside, path)
 
 
-class Metrics:
-    """metrics.jsonl: one line of JSON per row, on disk as soon as the rows leave training."""
-
-    def __init__(self, run: Path):
-        self.path = run / "metrics.jsonl"
-        self.path.touch()
-
-    def __call__(self, rows: list[dict[str, Any]]) -> None:
-        with self.path.open("a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-
-
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    with (run / "metrics.jsonl").open() as file:
-        return [json.loads(line) for line in file]
+    import zoo
+
+    return zoo.train.read_history(run / "metrics.jsonl")
+
+
+def _empty(run: Path) -> None:
+    """Take out what a run has left, unless somebody still trains there. What marks it as a run goes last."""
+    import zoo
+
+    with zoo.train.run_lock(run):
+        for path in sorted(run.iterdir(), key=lambda path: path.name == "settings.json"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != ".lock":
+                path.unlink()
 
 
 def _plain(settings: Train) -> dict[str, Any]:

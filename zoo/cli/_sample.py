@@ -15,8 +15,14 @@ def sample(arguments: Sample) -> None:
 
     out = arguments.run if arguments.out is None else arguments.out
     out.mkdir(parents=True, exist_ok=True)
+    ys = None
+    if settings.model == "conditional":
+        classes = model.num_classes
+        ys = np.full(arguments.n, arguments.label) if arguments.label is not None else np.arange(arguments.n) % classes
+    elif arguments.label is not None:
+        raise ValueError(f"`--label {arguments.label}`: the model `{settings.model}` knows no labels; leave it out")
     key, noise = jr.key(arguments.seed), arguments.noise or not dataset.is_images
-    np.save(out / "samples.npy", np.asarray(zoo.sample(model, arguments.n, noise=noise, key=key)))
-    figure, _ = zoo.plots.samples(model, arguments.n, noise=noise, key=key)
+    np.save(out / "samples.npy", np.asarray(zoo.sample(model, arguments.n, y=ys, noise=noise, key=key)))
+    figure, _ = zoo.plots.samples(model, arguments.n, y=ys, noise=noise, key=key)
     figure.savefig(out / "samples.png", dpi=100, bbox_inches="tight")
     print(out / "samples.npy", out / "samples.png", sep="\n")

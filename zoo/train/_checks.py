@@ -1,13 +1,15 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh
 
 from .._draws import Draws
 from ..evaluate import check_evaluation, check_examples
-from ..models import AbstractVAE
-from ..objectives import at_step
+from ..models import AbstractVAE, check_labels
+from ..objectives import Scheduled, at_step
 
 
 def check_fit(
@@ -15,16 +17,24 @@ def check_fit(
     xs: Any,
     held_out: Any,
     *,
+    ys: Any = None,
+    held_out_ys: Any = None,
     objective: Callable,
     k: int,
     batch_size: int,
     epochs: int,
     observe: Callable | None,
+    held_out_every: int | None = None,
+    checkpoint: Any = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    mesh: Mesh | None = None,
 ) -> None:
     """Refuse a training run that cannot work, in Python and before anything compiles."""
-    check_evaluation("fit", model, xs, k=k, observe=observe)
+    check_evaluation("fit", model, xs, ys, k=k, observe=observe)
     if held_out is not None:
         check_examples("fit(held_out)", model, held_out)
+        check_labels("fit(held_out_ys)", model, held_out_ys, len(held_out))
     if epochs < 1:
         raise ValueError(f"`fit(epochs={epochs})`: at least one epoch is needed; pass epochs >= 1")
     if batch_size < 1:
@@ -34,7 +44,52 @@ def check_fit(
             f"`fit(batch_size={batch_size})` needs at least {batch_size} examples, got {len(xs)}; "
             "pass a smaller batch_size"
         )
+    for name, every in (("checkpoint_every", checkpoint_every), ("held_out_every", held_out_every)):
+        if every is not None and every < 1:
+            raise ValueError(f"`fit({name}={every})`: pass a number of steps, 1 or more")
+    if resume and checkpoint is None:
+        raise ValueError("`fit(resume=True)`: there is nothing to go on from; pass checkpoint=, the run's directory")
+    if mesh is not None:
+        check_mesh(mesh, batch_size)
     check_objective(objective, k)
+    if isinstance(objective, Scheduled):
+        objective.check(epochs * (len(xs) // batch_size))
+
+
+def check_mesh(mesh: Mesh, batch_size: int) -> None:
+    """Refuse a mesh over which a batch cannot be divided."""
+    if mesh.axis_names != ("data",) or mesh.axis_types != (AxisType.Auto,):
+        raise ValueError(
+            f"`fit(mesh=...)` needs one axis 'data' of AxisType.Auto, got {mesh.axis_names} of {mesh.axis_types}; "
+            "`zoo.train.data_mesh(devices)` makes it"
+        )
+    if batch_size % mesh.size:
+        raise ValueError(
+            f"`fit(batch_size={batch_size}, mesh=...)`: {mesh.size} devices need a multiple of {mesh.size}; pass "
+            f"batch_size={-(-batch_size // mesh.size) * mesh.size}"
+        )
+
+
+def check_many(models: Sequence, values: Sequence, keys: Any, common: dict[str, Any], mesh: Mesh | None) -> None:
+    """Refuse models, values and keys that are not N of each, or not of one kind."""
+    known = {"objective", "k", "observe", "optimiser", "estimator", "penalties"}
+    if not set(common) <= known:
+        raise ValueError(f"`fit_many` has no {sorted(set(common) - known)}; it shares {sorted(known)} with `fit`")
+    if not len(models) == len(values) == len(keys) >= 1:
+        raise ValueError(
+            f"`fit_many` got {len(models)} models, {len(values)} values and {len(keys)} keys; pass as many of each"
+        )
+    shapes = [jax.tree.map(lambda leaf: jax.typeof(leaf), eqx.filter(model, eqx.is_array)) for model in models]
+    for i, model in enumerate(models):
+        same = eqx.tree_equal(shapes[0], shapes[i]) is True
+        if not same or not eqx.tree_equal(*(eqx.filter(m, eqx.is_array, inverse=True) for m in (models[0], model))):
+            raise ValueError(
+                f"`fit_many(models)`: model {i} differs from model 0 in more than its weights; train it by `fit`"
+            )
+    if mesh is not None and len(models) % mesh.size:
+        raise ValueError(
+            f"`fit_many` of {len(models)} models on {mesh.size} devices: pass a multiple of {mesh.size} models"
+        )
 
 
 def check_objective(objective: Callable, k: int) -> None:

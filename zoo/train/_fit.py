@@ -1,25 +1,26 @@
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jax import lax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jax.sharding import Mesh
+from jaxtyping import Array, PRNGKeyArray
 
 from .. import data
 from .._draws import Draws
 from ..estimators import reparameterised
-from ..evaluate import bound
 from ..models import AbstractVAE
 from ..objectives import elbo
+from ._blocks import as_rows, order, paced, replicate, run_block
 from ._checks import check_fit
-from ._freeze import freeze
-from ._step import TrainState, advance, step_keys
+from ._guard import last_sound, not_finite
+from ._measure import measurement
+from ._step import TrainState
+from ._store import open_store
 
 
 class Fit(NamedTuple):
@@ -29,19 +30,22 @@ class Fit(NamedTuple):
 
     - `model`: the trained model. With `BatchNorm` inside it still needs `zoo.freeze`.
     - `history`: one dictionary per step, `split="train"`: `step`, `epoch`, `loss`, `elbo`, `log_likelihood`,
-      `rate` (nats per example), `gradient_norm`; and one per epoch with `split="held_out"`: `objective`.
+      `rate` (nats per example), `gradient_norm`; and one per measurement with `split="held_out"`: `objective`.
     - `state`: the `TrainState` to go on from.
+    - `best`: the model when the held-out objective was highest; `None` if it was never measured.
     """
 
     model: AbstractVAE
     history: list[dict[str, Any]]
     state: TrainState
+    best: AbstractVAE | None = None
 
 
 def fit(
     model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
+    ys: Array | np.ndarray | None = None,
     objective: Callable[[Draws], Array] = elbo,
     k: int = 1,
     observe: Callable | None = None,
@@ -51,6 +55,13 @@ def fit(
     estimator: Callable = reparameterised,
     penalties: Sequence[Callable] = (),
     held_out: Array | np.ndarray | None = None,
+    held_out_ys: Array | np.ndarray | None = None,
+    held_out_every: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    stop: Callable[[list[dict[str, Any]]], bool] | None = None,
+    mesh: Mesh | None = None,
     callback: Callable[[list[dict[str, Any]]], None] | None = None,
     progress: bool = True,
     key: PRNGKeyArray,
@@ -60,132 +71,102 @@ def fit(
     Each epoch visits a fresh permutation in batches; the remainder that does not fill a batch waits for
     another epoch. Many steps run in each compiled call.
 
+    With `checkpoint=` a run may end at any moment and in any way. The same call with `resume=True` goes on, and
+    leaves bit for bit the model, the state and the history of a run that never stopped.
+
     **Arguments:**
 
     - `model`: any of the zoo's models.
     - `xs`: `(n, ...)`: uint8 pixels, or floats (images in [0, 1]).
+    - `ys`: labels `(n, ...)`, for a `ConditionalVAE`.
     - `objective`, `k`, `estimator`, `penalties`: as in `zoo.loss`.
     - `observe`: what the model sees of an example, `(x, *, key) -> float array`, with fresh randomness at every
       visit: `data.dequantise` for continuous densities, `data.binarise` for Bernoulli pixels. Unless given,
       uint8 is divided by 255 and floats are taken as they are.
-    - `optimiser`: from optax; `optax.adam(1e-3)` unless given.
-    - `held_out`: examples whose mean objective is measured after each epoch, always with the same key.
+    - `optimiser`: from optax; `optax.adam(1e-3)` unless given. Schedules, clipping and weight decay are optax's.
+      With `optax.apply_if_finite(optimiser, n)` a batch whose gradient is not finite changes nothing, up to n of
+      them in a row; the history counts them as `skipped`. `train.average(optimiser)` averages the weights.
+    - `held_out`, `held_out_ys`: examples whose mean objective is measured, always with the same key.
+    - `held_out_every`: steps from one measurement to the next; an epoch unless given.
+    - `checkpoint`: a directory for the run's last two checkpoints and its history, `metrics.jsonl`.
+    - `checkpoint_every`: steps from one checkpoint to the next. Unless given 100, or as many hundreds as keep the
+      cost below 2% of the time.
+    - `resume`: go on from the newest whole checkpoint; from the start where there is none. `epochs` may grow, all
+      else has to be as it was.
+    - `stop`: `history -> bool`, asked between compiled calls; when it is true the run is saved and ends.
+      `train.early_stopping` makes one.
+    - `mesh`: devices that share each batch, from `train.data_mesh`; every one holds the model.
     - `callback`: called with the new rows of the history whenever some leave the device.
     - `progress`: a progress bar on standard error.
     - `key`: all of the run's randomness.
 
-    **Returns:** a `Fit`: `.model`, `.history`, `.state`.
+    **Returns:** a `Fit`: `.model`, `.history`, `.state`, `.best`.
 
     **Raises:** `ValueError`, before anything compiles, for data the model cannot take, `batch_size` above the
-    number of examples, `k` or `epochs` below 1; `FloatingPointError` when the loss stops being finite.
+    number of examples, `k` or `epochs` below 1, a schedule longer than the run, a checkpoint of another run;
+    `FloatingPointError` when the loss or its gradient stops being finite, with the step, the batch and the last
+    checkpoint; `OSError` where the directory holds a run and `resume` is false, is in use, or cannot be written.
     """
     optimiser = optax.adam(1e-3) if optimiser is None else optimiser
-    check_fit(model, xs, held_out, objective=objective, k=k, batch_size=batch_size, epochs=epochs, observe=observe)
+    check_fit(
+        model, xs, held_out, ys=ys, held_out_ys=held_out_ys, objective=objective, k=k, batch_size=batch_size,
+        epochs=epochs, observe=observe, held_out_every=held_out_every, checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every, resume=resume, mesh=mesh,
+    )  # fmt: skip
     observe = data.scale if observe is None else observe
     held_out_key, key = jr.split(key)
     settings = dict(
         objective=objective, k=k, estimator=estimator, penalties=tuple(penalties), observe=observe,
-        optimiser=optimiser, batch_size=batch_size,
+        optimiser=optimiser, batch_size=batch_size, mesh=mesh,
     )  # fmt: skip
-    state = TrainState(model, optimiser, key=key)
-    xs = jnp.asarray(xs)
-    history: list[dict[str, Any]] = []
-
-    def record(rows):
-        history.extend(rows)
-        if callback is not None:
-            callback(rows)
-
+    data_set = replicate((jnp.asarray(xs), None if ys is None else jnp.asarray(ys)), mesh)
     steps = len(xs) // batch_size
-    with _bar(epochs * steps * batch_size, progress) as bar:
-        for epoch in range(epochs):
-            order = _order(state.key, epoch, len(xs))
-            for state, metrics in _blocks(state, xs, order, steps, settings):
-                rows = _rows(metrics, int(state.step), epoch)
-                record(rows)
-                _stop_if_not_finite(rows)
+    total, held_out_every = epochs * steps, held_out_every or steps
+    measure = measurement(xs, ys, held_out, held_out_ys, objective=objective, k=k, observe=observe)
+    with open_store(checkpoint, checkpoint_every, examples=len(xs), batch_size=batch_size) as store:
+        best = None if held_out is None else model
+        state, best, history = store.restore(TrainState(model, optimiser, key=key), best, resume=resume)
+        state, done = replicate(state, mesh), int(state.step)
+        measured = [row["objective"] for row in history if row["split"] == "held_out"]
+        highest = max(filter(np.isfinite, measured), default=-np.inf)
+        block, visited, batches = 1, -1, None
+
+        def record(rows):
+            store.append(rows)
+            history.extend(rows)
+            if callback is not None and rows:
+                callback(rows)
+
+        with _bar(total * batch_size, done * batch_size, progress) as bar:
+            while done < total and not (stop is not None and stop(history)):
+                epoch, first = divmod(done, steps)
+                if epoch != visited:
+                    visited, batches = epoch, order(state.key, jnp.uint32(epoch), len(xs))
+                # A block ends wherever something is due; where it ends changes nothing else.
+                count = min(block, steps - first, held_out_every - done % held_out_every, store.steps_ahead(done))
+                started = time.perf_counter()
+                state, metrics = run_block(state, data_set, batches, jnp.int32(first), jnp.int32(count), **settings)
+                done += count
+                rows = as_rows(metrics, count, done, epoch)
+                block = paced(block, (time.perf_counter() - started) / count)
+                sound = last_sound(rows, state)
+                record(rows[:sound])
+                if sound < count:
+                    batch = np.asarray(batches)[(first + sound) * batch_size :][:batch_size]
+                    raise not_finite(rows[sound], batch, store.newest())
+                if held_out is not None and done % held_out_every == 0:
+                    value = measure(state.model, held_out_key)
+                    record([dict(step=done, epoch=epoch, split="held_out", objective=value)])
+                    if value > highest:
+                        best, highest = state.model, value
+                store.save(state, best, due=True)
                 bar.set_postfix(loss=f"{rows[-1]['loss']:.4g}", refresh=False)
-                bar.update(len(rows) * batch_size)
-            if held_out is not None:
-                frozen = freeze(state.model, xs, observe=observe, examples=512, key=held_out_key)
-                values = bound(frozen, held_out, objective=objective, k=k, observe=observe, key=held_out_key)
-                record(
-                    [
-                        dict(
-                            step=int(state.step),
-                            epoch=epoch,
-                            split="held_out",
-                            objective=float(values.mean()),
-                        )
-                    ]
-                )
-    return Fit(state.model, history, state)
+                bar.update(count * batch_size)
+        store.save(state, best)
+    return Fit(state.model, history, state, best if highest > -np.inf else None)
 
 
-@eqx.filter_jit
-def _order(key: PRNGKeyArray, epoch: Int[Array, ""] | int, n: int) -> Int[Array, " n"]:
-    """The order of the examples in this epoch."""
-    # Steps count from 0 upwards; epochs take the other end, so that no key serves twice.
-    return jr.permutation(jr.fold_in(key, 0xFFFFFFFF - epoch), n)
-
-
-_BLOCK = 256
-
-
-def _blocks(state, xs, order, steps: int, settings) -> Iterator[tuple[TrainState, dict[str, np.ndarray]]]:
-    """One epoch in compiled blocks of steps, each sized to take about half a second."""
-    done, block = 0, 1
-    while done < steps:
-        start = time.perf_counter()
-        count = min(block, steps - done)
-        state, metrics = _run(state, xs, order, jnp.int32(done), jnp.int32(count), **settings)
-        metrics = {name: np.asarray(values)[:count] for name, values in metrics.items()}
-        done += count
-        seconds = (time.perf_counter() - start) / count
-        block = int(np.clip(0.5 / seconds, 1, min(_BLOCK, 4 * block)))
-        yield state, metrics
-
-
-@eqx.filter_jit
-def _run(state, xs, order, first, count, *, observe, batch_size, **settings):
-    """`count` steps from step `first` of the epoch. `count` is traced: every block is the same program."""
-    dynamic, static = eqx.partition(state, eqx.is_array)
-
-    def body(i, carry):
-        dynamic, block = carry
-        state = eqx.combine(dynamic, static)
-        rows = lax.dynamic_slice_in_dim(order, (first + i) * batch_size, batch_size)
-        observe_key, _ = step_keys(state)
-        batch = jax.vmap(lambda x, key: observe(x, key=key))(xs[rows], jr.split(observe_key, batch_size))
-        state, metrics = advance(state, batch, **settings)
-        block = {name: block[name].at[i].set(value) for name, value in metrics.items()}
-        return eqx.filter(state, eqx.is_array), block
-
-    names = ("loss", "elbo", "log_likelihood", "rate", "gradient_norm")
-    empty: dict[str, Float[Array, " steps"]] = {name: jnp.zeros(_BLOCK) for name in names}
-    dynamic, block = lax.fori_loop(0, count, body, (dynamic, empty))
-    return eqx.combine(dynamic, static), block
-
-
-def _rows(metrics: dict[str, np.ndarray], last: int, epoch: int) -> list[dict[str, Any]]:
-    count = len(metrics["loss"])
-    return [
-        dict(step=last - count + 1 + i, epoch=epoch, split="train")
-        | {name: float(values[i]) for name, values in metrics.items()}
-        for i in range(count)
-    ]
-
-
-def _stop_if_not_finite(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        if not np.isfinite([row["loss"], row["gradient_norm"]]).all():
-            raise FloatingPointError(
-                f"`fit` stopped at step {row['step']}: loss {row['loss']}, gradient norm {row['gradient_norm']}; "
-                "lower the learning rate, clip the gradient (`optax.clip_by_global_norm`), or look at the data"
-            )
-
-
-def _bar(total: int, progress: bool):
+def _bar(total: int, done: int, progress: bool):
     from tqdm.auto import tqdm  # a few milliseconds nobody needs who trains silently
 
-    return tqdm(total=total, unit=" images", unit_scale=True, disable=not progress, leave=True)
+    return tqdm(total=total, initial=done, unit=" images", unit_scale=True, disable=not progress, leave=True)

@@ -80,10 +80,28 @@ def fit_prior(
             f"have the shapes {shapes}; pass a `prior` for them, such as `priors.Autoregressive` for codes"
         )
     start = MixtureOfNormals(zs.shape[1], components, key=start_key)
-    chosen = jr.permutation(start_key, len(zs))[:components]
     spread = jnp.broadcast_to(jnp.log(jnp.std(zs, axis=0)), (components, zs.shape[1]))
-    start = eqx.tree_at(lambda p: (p.mean, p.log_scale), start, (zs[chosen], spread))
+    start = eqx.tree_at(lambda p: (p.mean, p.log_scale), start, (_scattered(zs, components, start_key), spread))
     return eqx.tree_at(lambda m: m.prior, model, _climb(start, zs, iterations))
+
+
+@eqx.filter_jit
+def _scattered(zs: Float[Array, " n latent"], count: int, key: PRNGKeyArray) -> Float[Array, " count latent"]:
+    """Latents far from each other, so that no cluster goes without a component.
+
+    Each is drawn with a probability that grows as the squared distance to the nearest one before it. Arthur &
+    Vassilvitskii, "k-means++: the advantages of careful seeding", 2007, section 2.2.
+    """
+
+    def draw(i, carry):
+        rows, nearest = carry
+        row = jr.categorical(jr.fold_in(key, i), jnp.log(nearest))
+        distance = jnp.sum((zs - zs[row][None]) ** 2, axis=1)
+        return rows.at[i].set(row), jnp.minimum(nearest, distance)
+
+    rows = jnp.zeros(count, jnp.int32)
+    far = jnp.full(len(zs), jnp.finfo(zs.dtype).max)  # before the first, all are equally far
+    return zs[lax.fori_loop(0, count, draw, (rows, far))[0]]
 
 
 @eqx.filter_jit

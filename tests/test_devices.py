@@ -1,0 +1,77 @@
+"""Several devices train as one does."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.random as jr
+import numpy as np
+import pytest
+from jax.sharding import AxisType
+from linear_gaussian import linear_gaussian
+
+import zoo
+
+
+XS = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)
+# The history of 40 steps on no mesh, and on meshes of 1, 2 and 4 devices; and one run that goes from 4 to 2.
+RUNS = """
+import json, sys, tempfile
+import jax, numpy as np, optax
+import zoo
+model = zoo.MLPVAE(3, 2, width_size=16, depth=1, likelihood=zoo.likelihoods.gaussian(), key=jax.random.key(0))
+xs = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)
+adam = optax.adam(1e-2)
+def train(devices, **options):
+    mesh = None if devices is None else zoo.train.data_mesh(devices)
+    options = dict(epochs=4, held_out=xs[:8], held_out_every=40) | options
+    result = zoo.fit(
+        model, xs, optimiser=adam, batch_size=16, mesh=mesh, progress=False, key=jax.random.key(7), **options
+    )
+    assert devices is None or len(result.model.encoder.layers.layers[0].weight.sharding.device_set) == devices
+    return result.history
+histories = [train(devices) for devices in (None, 1, 2, 4)]
+run = tempfile.mkdtemp()
+train(4, checkpoint=run, epochs=2)
+histories.append(train(2, checkpoint=run, resume=True))
+print(json.dumps(histories))
+"""
+
+
+def test_one_two_and_four_devices_agree():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", RUNS], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    one, *others = json.loads(done.stdout)
+    assert one[39]["step"] == 40 and one[40]["split"] == "held_out"
+    for other in others:
+        assert [row["step"] for row in other] == [row["step"] for row in one]
+        np.testing.assert_allclose(other[39]["loss"], one[39]["loss"], rtol=1e-6)
+        np.testing.assert_allclose(other[40]["objective"], one[40]["objective"], rtol=1e-6)
+
+
+def test_a_mesh_that_cannot_be_used_is_refused():
+    fit = lambda **options: zoo.fit(linear_gaussian(), XS, **options, progress=False, key=jr.key(0))
+    explicit = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Explicit,))
+    with pytest.raises(ValueError, match="AxisType.Auto.*Explicit.*data_mesh"):
+        fit(mesh=explicit)
+    with pytest.raises(ValueError, match="axis 'data'.*'batch'"):
+        fit(mesh=jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,)))
+    with pytest.raises(ValueError, match=r"`data_mesh\(0\)`"):
+        zoo.train.data_mesh(0)
+    with pytest.raises(ValueError, match="XLA_FLAGS"):
+        zoo.train.data_mesh(1 + len(jax.devices()))
+
+
+def test_a_batch_is_divided_evenly():
+    code = (
+        "import jax, numpy as np, zoo; from zoo.train._checks import check_mesh\n"
+        "jax.config.update('jax_num_cpu_devices', 3)\n"
+        "check_mesh(zoo.train.data_mesh(3), 9)\n"
+        "try: check_mesh(zoo.train.data_mesh(3), 10)\n"
+        "except ValueError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "batch_size=10" in done.stdout and "batch_size=12" in done.stdout, done.stderr

@@ -1,0 +1,39 @@
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from ..models import AbstractVAE
+from ._step import TrainState, skipped
+
+
+def last_sound(rows: list[dict[str, Any]], state: TrainState) -> int:
+    """How many of a block's rows training may go on from: all, unless a loss or a gradient was not finite.
+
+    An optimiser that leaves such batches out goes on for as long as its model is finite.
+    """
+    bad = [i for i, row in enumerate(rows) if not np.isfinite([row["loss"], row["gradient_norm"]]).all()]
+    forgiven = not bad or (skipped(state.opt_state) and bool(is_finite(state.model)))
+    return len(rows) if forgiven else bad[0]
+
+
+def not_finite(row: dict[str, Any], batch: Any, newest: Path | None) -> FloatingPointError:
+    """The error that names the step, the examples of its batch and the checkpoint before it."""
+    indices = np.array2string(np.asarray(batch), separator=", ", max_line_width=10**9, threshold=1000)
+    return FloatingPointError(
+        f"`fit` stopped at step {row['step']}: loss {row['loss']}, gradient norm {row['gradient_norm']}; lower the "
+        "learning rate, clip the gradient (`optax.clip_by_global_norm`), leave such batches out "
+        f"(`optax.apply_if_finite`), or look at the examples {indices}; the last good checkpoint is "
+        f"{newest or 'none, for want of `checkpoint=`'}"
+    )
+
+
+@eqx.filter_jit
+def is_finite(model: AbstractVAE) -> Bool[Array, ""]:
+    """Whether all the weights are."""
+    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))

@@ -1,0 +1,59 @@
+import json
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ._file import write_atomically
+
+
+def append_rows(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None:
+    """Add `rows` to the history in the file `path`, one line of JSON each. A killed process loses none of them.
+
+    JSON has no NaN and no infinity: they become `null`.
+
+    **Raises:** `OSError` naming the file where it cannot be written. The last line may then be torn;
+    `read_history` passes over it.
+    """
+    lines = [json.dumps({name: _to_json(value) for name, value in row.items()}, allow_nan=False) for row in rows]
+    try:
+        with open(path, "ab") as file:
+            file.write("".join(line + "\n" for line in lines).encode("ascii"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OSError(error.errno, f"cannot write {os.fspath(path)}: {reason}; its whole lines are kept") from None
+
+
+def sync_history(path: str | os.PathLike) -> None:
+    """Make what was appended survive a loss of power."""
+    with open(path, "ab") as file:
+        os.fsync(file.fileno())
+
+
+def read_history(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """The rows in a `metrics.jsonl`, up to the first line that is torn; no rows where there is no file."""
+    return [row for _, row in _lines(path)]
+
+
+def cut_history(path: str | os.PathLike, step: int) -> list[dict[str, Any]]:
+    """Take what lies behind `step` out of the file, torn lines too; the rows that stay."""
+    kept = [(line, row) for line, row in _lines(path) if row["step"] <= step]
+    write_atomically(path, [line + b"\n" for line, _ in kept])
+    return [row for _, row in kept]
+
+
+def _lines(path: str | os.PathLike) -> list[tuple[bytes, dict[str, Any]]]:
+    whole = []
+    content = Path(path).read_bytes() if os.path.exists(path) else b""
+    for line in content.split(b"\n")[:-1]:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        whole.append((line, {name: math.nan if value is None else value for name, value in row.items()}))
+    return whole
+
+
+def _to_json(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

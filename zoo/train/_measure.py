@@ -1,0 +1,20 @@
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import PRNGKeyArray
+
+from ..evaluate import bound
+from ..models import AbstractVAE
+from ._freeze import freeze
+
+
+def measurement(
+    xs: Any, ys: Any, held_out: Any, held_out_ys: Any, *, objective: Callable, k: int, observe: Callable
+) -> Callable[[AbstractVAE, PRNGKeyArray], float]:
+    """The mean objective of the held-out examples, as a function of the model and of a key that stays the same."""
+
+    def measure(model: AbstractVAE, key: PRNGKeyArray) -> float:
+        frozen = freeze(model, xs, ys=ys, observe=observe, examples=512, key=key)
+        return float(bound(frozen, held_out, ys=held_out_ys, objective=objective, k=k, observe=observe, key=key).mean())
+
+    return measure
