@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 import zoo
-from zoo import estimators, likelihoods, nn, objectives, priors
+from zoo import estimators, likelihoods, nn, objectives
 
 
 TRUTH = zoo.data.eight_gaussians

@@ -30,7 +30,9 @@ def linear_chain(inference):
     """z2 ~ N(0, 1), z1 ~ N(A z2 + a, 0.8^2), x ~ N(B z1 + b, 0.5^2): x is normal, moments by hand."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(3, 2)), rng.normal(size=(4, 3))
-    link = Affine(jnp.asarray(np.vstack([a, np.zeros((3, 2))]), jnp.float32), jnp.array([0.1, -0.2, 0.3] + [np.log(0.8)] * 3))
+    link = Affine(
+        jnp.asarray(np.vstack([a, np.zeros((3, 2))]), jnp.float32), jnp.array([0.1, -0.2, 0.3] + [np.log(0.8)] * 3)
+    )
     decoder = Affine(jnp.asarray(b, jnp.float32), jnp.array([0.5, 0.0, -0.5, 1.0]))
     model = zoo.HierarchicalVAE(
         4, (3, 2), inference=inference, width_size=8, networks=nn.fully_connected(width_size=8),
@@ -58,9 +60,7 @@ def test_the_bounds_climb_to_the_evidence_of_a_linear_chain(inference):
     xs = truth.rvs(4, random_state=1).astype(np.float32)
     exact = truth.logpdf(xs)
     bound = lambda objective, k: np.asarray(
-        jnp.mean(
-            jnp.stack([zoo.bound(model, xs, objective=objective, k=k, key=jr.key(i)) for i in range(8)]), axis=0
-        )
+        jnp.mean(jnp.stack([zoo.bound(model, xs, objective=objective, k=k, key=jr.key(i)) for i in range(8)]), axis=0)
     )
     elbo, iwae = bound(objectives.elbo, 50), bound(objectives.iwae, 50)
     assert np.all(elbo < iwae)

@@ -25,7 +25,18 @@ MAY_KNOW = {
     "penalties": set(),
     "models": {"posteriors", "priors", "nn", "likelihoods"},
     "evaluate": {"models", "data", "objectives"},
-    "train": {"models", "priors", "posteriors", "evaluate", "data", "objectives", "estimators", "penalties", "nn", "likelihoods"},
+    "train": {
+        "models",
+        "priors",
+        "posteriors",
+        "evaluate",
+        "data",
+        "objectives",
+        "estimators",
+        "penalties",
+        "nn",
+        "likelihoods",
+    },
     "plots": {"models", "evaluate", "data", "priors", "posteriors"},
 }
 

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     )
     from .models import (
         MLPVAE as MLPVAE,
+        VQVAE as VQVAE,
         ConditionalVAE as ConditionalVAE,
         ConvVAE as ConvVAE,
+        DiscreteVAE as DiscreteVAE,
         HierarchicalVAE as HierarchicalVAE,
         ResNetVAE as ResNetVAE,
     )
@@ -57,7 +59,7 @@ _ROOMS = (
 )  # fmt: skip
 _HOMES = {
     "_draws": ("Draws", "Proposal"),
-    "models": ("ConditionalVAE", "ConvVAE", "HierarchicalVAE", "MLPVAE", "ResNetVAE"),
+    "models": ("ConditionalVAE", "ConvVAE", "DiscreteVAE", "HierarchicalVAE", "MLPVAE", "ResNetVAE", "VQVAE"),
     "train": ("TrainState", "fit", "fit_prior", "freeze", "load", "loss", "save", "step"),
     "evaluate": ("bound", "encode", "log_likelihood", "reconstruct", "sample"),
 }

@@ -77,8 +77,8 @@ class ConditionalVAE(AbstractVAE):
         assert size is not None
         if size < (1 if num_classes is None else 2):
             raise ValueError(
-                f"`ConditionalVAE(num_classes={num_classes}, condition_size={condition_size})`: at least two classes, or "
-                "one number to a vector, are needed"
+                f"`ConditionalVAE(num_classes={num_classes}, condition_size={condition_size})`: at least two classes, "
+                "or one number to a vector, are needed"
             )
         if networks is None:
             networks = convolutional() if len(data_shape) == 3 else fully_connected()

@@ -62,7 +62,8 @@ class BottomUp(eqx.Module):
         self.family = family
 
     def __call__(self, x: Float[Array, " ..."], prior: HierarchicalPrior) -> AbstractPosterior:
-        return BottomUpPosterior(self.family.from_params(self.encoder(x)), self.links, self.family)
+        first = self.family.from_params(self.encoder(x))
+        return BottomUpPosterior(first, self.links, self.family)  # pyright: ignore[reportCallIssue]
 
 
 class TopDown(eqx.Module):
@@ -94,7 +95,9 @@ class TopDown(eqx.Module):
         steps_keys = jr.split(steps_key, len(latent_sizes) - 1)
         self.steps = tuple(MLP((width,), (width,), **hidden, key=key) for key in steps_keys)
         heads_keys = jr.split(heads_key, len(latent_sizes))
-        self.heads = tuple(_zeros(Linear(width, 2 * n, key=key)) for n, key in zip(latent_sizes, heads_keys, strict=True))
+        self.heads = tuple(
+            _zeros(Linear(width, 2 * n, key=key)) for n, key in zip(latent_sizes, heads_keys, strict=True)
+        )
         self.activation = hidden["activation"]
 
     def __call__(self, x: Float[Array, " ..."], prior: HierarchicalPrior) -> AbstractPosterior:
@@ -102,7 +105,7 @@ class TopDown(eqx.Module):
         for step in self.steps:
             features.append(self.activation(step(features[-1])))
         evidence = [DiagonalNormal.from_params(head(f)) for head, f in zip(self.heads, features, strict=True)]
-        return TopDownPosterior(tuple(evidence), prior)
+        return TopDownPosterior(tuple(evidence), prior)  # pyright: ignore[reportCallIssue]
 
 
 class HierarchicalVAE(AbstractVAE):
@@ -120,7 +123,7 @@ class HierarchicalVAE(AbstractVAE):
 
     inference: Callable
     decoder: Callable
-    prior: HierarchicalPrior
+    prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     data_shape: tuple[int, ...]
 
@@ -163,8 +166,8 @@ class HierarchicalVAE(AbstractVAE):
             raise ValueError(f"`HierarchicalVAE(width_size={width_size}, depth={depth})`: pass at least 1 and 0")
         if isinstance(prior, AbstractBorrowingPrior):
             raise ValueError(
-                f"`HierarchicalVAE(prior={type(prior).__name__}(...))`: the highest layer's prior cannot borrow from the "
-                "model; pass `StandardNormal`, `MixtureOfNormals`, `FlowPrior` or another density of its own"
+                f"`HierarchicalVAE(prior={type(prior).__name__}(...))`: the highest layer's prior cannot borrow from "
+                "the model; pass `StandardNormal`, `MixtureOfNormals`, `FlowPrior` or another density of its own"
             )
         if networks is None:
             networks = convolutional() if len(data_shape) == 3 else fully_connected()

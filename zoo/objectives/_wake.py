@@ -67,4 +67,5 @@ def wake_phi(draws: Draws) -> Scalar:
         log_posterior=jax.lax.stop_gradient(fixed.log_posterior),
     )
     weight = jax.nn.softmax(constant.log_weight)
-    return iwae(constant) + jnp.sum(weight * (fixed.log_posterior - constant.log_posterior))
+    moving = dataclasses.replace(constant, log_posterior=fixed.log_posterior)
+    return iwae(constant) + jnp.sum(weight * (constant.log_weight - moving.log_weight))

@@ -3,7 +3,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._custom_types import Scalar
 from ..priors import HierarchicalPrior
@@ -31,7 +31,7 @@ class BottomUpPosterior(AbstractPosterior):
         return self.family.from_params(self.links[layer - 1](below))
 
     @property
-    def mean(self) -> tuple[Float[Array, " ..."], ...]:
+    def mean(self) -> PyTree[Float[Array, " ..."]]:
         zs = [self.first.mean]
         for layer in range(1, len(self.links) + 1):
             zs.append(self.above(layer, zs[-1]).mean)
@@ -79,7 +79,7 @@ class TopDownPosterior(AbstractPosterior):
         return DiagonalNormal(of_data * data.mean + of_prior * prior.mean, -0.5 * log_precision)
 
     @property
-    def mean(self) -> tuple[Float[Array, " ..."], ...]:
+    def mean(self) -> PyTree[Float[Array, " ..."]]:
         zs = (self.evidence[-1].mean,)
         for layer in reversed(range(len(self.evidence) - 1)):
             zs = (self.below(layer, zs[0]).mean, *zs)
