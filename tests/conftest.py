@@ -1,5 +1,18 @@
+import os
+
 import jax
+import pytest
 
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Here the last bits, or what XLA makes of the program, are what is tested.
+OPTIMISED = {"test_special", "test_likelihoods", "test_conv", "test_estimators", "test_evaluate", "test_data_toys"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compile_quickly(request):
+    """Most of what is compiled in a test runs once: leaving it unoptimised takes a third off the whole suite's time."""
+    quick = request.module.__name__ not in OPTIMISED
+    jax.config.update("jax_disable_most_optimizations", quick)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(quick))  # for the processes that tests start

@@ -13,7 +13,7 @@ from zoo.cli import _names as names, main
 @pytest.fixture(scope="module")
 def images_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "images"
-    main(["train", "--model", "mlp", "--epochs", "1", "--evaluation-k", "2", "--out", str(run)])
+    main(f"train --model mlp --epochs 1 --evaluation-k 2 --width-size 16 --batch-size 200 --out {run}".split())
     return run
 
 
@@ -22,7 +22,7 @@ def points_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "points"
     main(
         f"train --model mlp --data eight-gaussians --objective iwae --k 10 --epochs 1 --out {run} "
-        "--likelihood gaussian --batch-size 128 --estimator dreg --evaluation-k 50 --seed 3".split()
+        "--likelihood gaussian --batch-size 200 --width-size 16 --estimator dreg --evaluation-k 50 --seed 3".split()
     )
     return run
 

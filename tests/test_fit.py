@@ -125,8 +125,8 @@ def test_training_that_blows_up_stops_and_says_where():
 
 
 def test_with_batch_norm_held_out_examples_are_scored_by_the_frozen_model():
-    xs = np.random.default_rng(0).uniform(0.01, 0.99, size=(8, 1, 8, 8)).astype(np.float32)
-    model = zoo.ConvVAE((1, 8, 8), 2, norm="batch", key=jr.key(0))
+    xs = np.random.default_rng(0).uniform(0.01, 0.99, size=(8, 1, 4, 4)).astype(np.float32)
+    model = zoo.ConvVAE((1, 4, 4), 2, width_size=2, norm="batch", key=jr.key(0))
     result = quiet_fit(model, xs, batch_size=8, epochs=1, held_out=xs[:3])
     assert np.isfinite(result.history[-1]["objective"])
     with pytest.raises(ValueError, match="freeze"):
@@ -150,6 +150,6 @@ def test_runs_that_cannot_work_are_refused(options, message):
 
 def test_uint8_images_train_dequantised():
     pixels = np.random.default_rng(0).integers(0, 256, size=(8, 1, 8, 8), dtype=np.uint8)
-    model = zoo.ConvVAE((1, 8, 8), 2, key=jr.key(0))
+    model = zoo.ConvVAE((1, 8, 8), 2, width_size=2, key=jr.key(0))
     result = quiet_fit(model, pixels, observe=data.dequantise, batch_size=4, epochs=2)
     assert np.isfinite([row["loss"] for row in result.history]).all()

@@ -38,6 +38,15 @@ def test_max_pool_is_equinox_s():
     np.testing.assert_array_equal(nn.max_pool(jnp.asarray(X)), jnp.moveaxis(theirs, 0, -1))
 
 
+def test_max_pool_sends_each_gradient_to_the_largest_pixel():
+    x = jnp.asarray(X)
+    gradient = jax.grad(lambda x: jnp.sum(jnp.arange(48.0).reshape(2, 3, 8) * nn.max_pool(x)))(x)
+    blocks = X.reshape(2, 2, 3, 2, 8)
+    largest = blocks == blocks.max(axis=(1, 3), keepdims=True)
+    expected = largest * np.arange(48.0).reshape(2, 1, 3, 1, 8)
+    np.testing.assert_array_equal(gradient, expected.reshape(X.shape))
+
+
 def test_group_norm_is_equinox_s():
     gain, bias = jnp.linspace(0.5, 2, 8), jnp.linspace(-1, 1, 8)
     ours = eqx.tree_at(lambda n: (n.gain, n.bias), nn.GroupNorm(8, groups=4), (gain, bias))

@@ -136,7 +136,7 @@ for name in ("metrics.jsonl", "step-000000030.safetensors"):
 """
 
 
-@pytest.mark.parametrize("family", ["mlp", "conv"])
+@pytest.mark.parametrize("family", ["mlp", pytest.param("conv", marks=pytest.mark.slow)])
 def test_kills_inside_a_save_lose_nothing(family, tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLS, tmp_path, family, "3"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,135 @@
+"""Every model with every likelihood, every prior with every posterior, every pair that does not go together.
+
+Objectives and estimators meet all likelihoods in `test_models.py`: what they see is one record, whoever drew it.
+"""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from test_models import BITS, FEW, GREYS, LIKELIHOODS, OBJECTIVES
+
+import zoo
+from zoo import estimators, flows, models, nn, objectives, penalties, posteriors, priors
+
+
+SMALL = nn.fully_connected(width_size=4, depth=1)
+MODELS = {
+    "mlp": lambda likelihood, key: zoo.MLPVAE((1, 4, 4), 2, width_size=4, depth=1, likelihood=likelihood, key=key),
+    "resnet": lambda likelihood, key: zoo.ResNetVAE((1, 8, 8), 2, width_size=8, likelihood=likelihood, key=key),
+    "conditional": lambda likelihood, key: zoo.ConditionalVAE(
+        (1, 4, 4), 2, num_classes=3, networks=SMALL, likelihood=likelihood, key=key
+    ).given(1),
+    "bottom-up": lambda likelihood, key: zoo.HierarchicalVAE(
+        (1, 4, 4), (3, 2), networks=SMALL, width_size=4, likelihood=likelihood, key=key
+    ),
+    "top-down": lambda likelihood, key: zoo.HierarchicalVAE(
+        (1, 4, 4), (3, 2), inference=models.TopDown, networks=SMALL, width_size=4, likelihood=likelihood, key=key
+    ),
+    "discrete": lambda likelihood, key: zoo.DiscreteVAE(
+        (1, 4, 4), 2, 3, networks=SMALL, likelihood=likelihood, key=key
+    ),
+    "vq": lambda likelihood, key: zoo.VQVAE(
+        (1, 4, 4), codebook_size=4, code_size=2, width_size=2, likelihood=likelihood, key=key
+    ),
+}
+CONVOLUTIONAL = ("resnet", "vq")
+# `MLPVAE` meets all likelihoods here, the others those few that differ in kind; a slow sweep adds the rest.
+PAIRS = [
+    pytest.param(model, name, marks=() if model == "mlp" or name in (FEW[:2] if model in CONVOLUTIONAL else FEW) else pytest.mark.slow)
+    for model in MODELS
+    for name in LIKELIHOODS
+]
+PRIORS = {
+    "standard": lambda key: priors.StandardNormal(2),
+    "normal": lambda key: priors.Normal(2),
+    "mixture": lambda key: priors.MixtureOfNormals(2, 3, key=key),
+    "vamp": lambda key: priors.VampPrior(GREYS),
+    "flow": lambda key: priors.FlowPrior(2, 1, 4, key=key),
+}
+POSTERIORS = {
+    "diagonal": lambda key: posteriors.DiagonalNormal,
+    "full": lambda key: posteriors.FullNormal,
+    "low-rank": lambda key: posteriors.LowRankFamily(1),
+    "laplace": lambda key: posteriors.Laplace,
+    "coupling": lambda key: posteriors.FlowPosterior(2, 1, key=key),
+    "autoregressive": lambda key: posteriors.FlowPosterior(2, 1, bijection=flows.MaskedAutoregressive, key=key),
+    "planar": lambda key: posteriors.FlowPosterior(2, 1, bijection=flows.Planar, key=key),
+}
+
+
+def assert_finite(model, xs, *, estimator=estimators.reparameterised, penalties=()):
+    """Every objective, as the branches of one switch; the first of them is differentiated."""
+
+    @eqx.filter_jit
+    def value_and_gradient(model, index):
+        one_of_them = lambda draws: jax.lax.switch(index, [objectives.iwae, objectives.elbo], draws)
+        loss = functools.partial(zoo.loss, objective=one_of_them, estimator=estimator, k=2, penalties=penalties)
+        return eqx.filter_value_and_grad(lambda model: loss(model, jnp.asarray(xs), key=jr.key(1)))(model)
+
+    for index in range(2):
+        value, gradient = value_and_gradient(model, jnp.int32(index))
+        assert np.isfinite(value)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    return gradient
+
+
+@pytest.mark.parametrize("model, likelihood", PAIRS)
+def test_every_model_takes_every_likelihood(model, likelihood):
+    likelihood = LIKELIHOODS[likelihood]
+    xs = BITS if likelihood.measure == "counting" else GREYS
+    xs = np.tile(xs, (1, 1, 2, 2)) if model == "resnet" else xs
+    added = (penalties.commitment,) if model == "vq" else ()
+    assert_finite(MODELS[model](likelihood, jr.key(0)), xs, penalties=added)
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+@pytest.mark.parametrize("prior", PRIORS)
+def test_every_prior_takes_every_posterior(prior, posterior):
+    prior, posterior = PRIORS[prior](jr.key(2)), POSTERIORS[posterior](jr.key(3))
+    model = zoo.MLPVAE((1, 4, 4), 2, width_size=4, depth=1, prior=prior, posterior=posterior, key=jr.key(0))
+    gradient = assert_finite(model, GREYS, estimator=estimators.dreg)
+    # What can be learned is learned.
+    for part in (gradient.encoder, gradient.decoder, gradient.prior, gradient.family):
+        leaves = [leaf for leaf in jax.tree.leaves(part) if eqx.is_inexact_array(leaf)]
+        assert not leaves or any(np.any(leaf != 0) for leaf in leaves)
+
+
+@pytest.mark.parametrize("model", ["conditional", "bottom-up", "top-down", "discrete"])
+def test_every_model_is_judged_by_every_objective(model):
+    model = MODELS[model](LIKELIHOODS["gaussian"], jr.key(0))
+    draws = jax.jit(lambda x: model.draw(x, k=4, key=jr.key(1)))(jnp.asarray(GREYS[0]))
+    for name, objective in OBJECTIVES.items():
+        if name == "elbo_kl" and draws.kl is None:
+            with pytest.raises(ValueError, match="no closed-form KL"):
+                objective(draws)
+        else:
+            assert np.isfinite(objective(draws)), name
+
+
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (lambda key: zoo.MLPVAE(3, 2, posterior=posteriors.FlowPosterior(3, key=key), key=key), "latent_size=2"),
+        (lambda key: zoo.MLPVAE(3, 2, posterior=posteriors.LowRankFamily(3), key=key), "rank"),
+        (lambda key: zoo.MLPVAE(3, 1, posterior=posteriors.VonMisesFisher, key=key), "latent_size=1"),
+        (lambda key: zoo.HierarchicalVAE(3, (2, 2), prior=priors.VampPrior(np.ones((2, 3))), key=key), "VampPrior"),
+        (lambda key: zoo.ResNetVAE((1, 28, 27), key=key), "even sides"),
+        (lambda key: zoo.VQVAE((1, 28, 28), codebook_size=1, key=key), "codebook_size=1"),
+        (lambda key: zoo.DiscreteVAE((1, 28, 28), 2, 1, key=key), "num_classes=1"),
+    ],
+)
+def test_pairs_that_do_not_go_together_say_why(build, message):
+    with pytest.raises(ValueError, match=message):
+        build(jr.key(0))
+
+
+@pytest.mark.parametrize("estimator", [estimators.stl, estimators.dreg])
+def test_discrete_latents_have_no_pathwise_gradient(estimator):
+    model = MODELS["discrete"](LIKELIHOODS["gaussian"], jr.key(0))
+    with pytest.raises(ValueError, match="reparameteris"):
+        zoo.loss(model, jnp.asarray(GREYS), objective=objectives.iwae, estimator=estimator, k=2, key=jr.key(1))
