@@ -15,7 +15,31 @@ Two cores of an x86 CPU, jax 0.10.2, torch 2.13.0, tfp-nightly 0.26, 2026-11-22:
     icdf                     2.4 (7.9e-08)                     -    9.82e+08 (3.4e-01)         775 (1.4e-06)
     d icdf                  3.43 (2.1e-08)                     -    1.68e+07 (1.2e-01)             nan (nan)
 
-The exhaustive run over every float32 logit has not been completed yet.
+    cost against the leanest logits cross-entropy that does not overflow, sum over n dimensions
+    n =   100352  value                1.00 ns a dimension, 1.22x
+    n =   100352  value and gradient   1.33 ns a dimension, 0.97x
+    n =  1000000  value                0.76 ns a dimension, 1.29x
+    n =  1000000  value and gradient   1.02 ns a dimension, 1.15x
+
+The exhaustive run, the same machine and day, in four parts (`--exhaustive --part i/4`, nine minutes together): the
+largest error in ULP over every normal float32 logit of either sign, 4,261,412,864 of them, and for the quantile function,
+at one u for each logit, over every 61st of them. Truth: this library's float64.
+
+    |logit|           1e-38..1e-19    1e-19..2     2..4e19   4e19..3e38       must     aim
+    log-normaliser           0.000       0.976       1.156       0.507           2     0.7
+    mean                     0.000       0.956       1.100       0.500           2     0.7
+    variance                 0.333       0.998       1.238       0.000           3       1
+    entropy                  0.000       2.397       2.360       0.507           4       2
+    log_prob                 0.000       0.995       1.827       1.000           2       1
+    d log_prob               0.250       0.607       0.705       0.250           2       1
+    d2 log_prob              0.021       0.062       0.046       0.000           3     1.5
+    icdf                     0.000       3.159       2.829       1.791           4       2
+    d icdf                   2.500       4.775       5.142       0.961          16       4
+    NaN or infinite              0           0           0           0           0       0
+
+Every bound of the column `must` holds, and the cost stays below 1.3. Most of the aims are missed: between the faster and
+the more exact form, training gets the faster. (With one u for every single logit below 2, `--stride 1`: icdf 3.587, d icdf
+4.965.)
 
     python benchmarks/continuous_bernoulli.py                    the table and the cost, a few seconds
     python benchmarks/continuous_bernoulli.py --python PYTHON    also torch and TFP, from another environment
@@ -323,25 +347,28 @@ def exhaustive(stride, part, parts):
                 print(f"{name:16} {error:8.3f} at {at!r:24} NaN or infinite: {bad}", flush=True)
 
 
-def figure(path):
+def figure(path, python):
     import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
     eta, x, u = points()
-    eta = np.sort(eta)
     truth = truths(eta, x, u)
+    columns = {"textbook": textbook_rows(eta, x, u)}
+    if python:
+        columns |= {name: rows for name in OTHERS if (rows := elsewhere(python, name)) is not None}
+    columns["zoo"] = zoo_rows(eta, x, u)
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
     for ax, row in zip(axes, (0, 1)):
         size = np.spacing(np.abs(np.array(truth[row], np.float64)).astype(np.float32)).astype(float)
-        for name, rows in (("textbook", textbook_rows(eta, x, u)), ("zoo", zoo_rows(eta, x, u))):
+        for name, rows in columns.items():
             got = np.asarray(rows[row], np.float64)
             error = np.array([abs(float(g - t)) for g, t in zip(map(type(truth[0][0]), map(float, got)), truth[row])])
-            ax.loglog(np.abs(eta), np.maximum(error / size, 1e-2), ".", ms=2, label=name)
+            ax.loglog(np.abs(eta), np.maximum(error / size, 1e-2), ".", ms=1.5, label=name)
         ax.set(title=ROWS[row], xlabel="|logit|", xlim=(1e-6, 1e3))
     axes[0].set(ylabel="error in ULP")
-    axes[0].legend()
+    axes[0].legend(markerscale=6, fontsize="small")
     fig.tight_layout()
     fig.savefig(path, dpi=150)
 
@@ -361,7 +388,7 @@ def main():
     elif args.exhaustive:
         exhaustive(args.stride, *map(int, args.part.split("/")))
     elif args.figure:
-        figure(args.figure)
+        figure(args.figure, args.python)
     else:
         table(args.python)
         cost()

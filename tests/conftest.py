@@ -6,13 +6,18 @@ import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Here the last bits, or what XLA makes of the program, are what is tested.
-OPTIMISED = {"test_special", "test_likelihoods", "test_conv", "test_estimators", "test_evaluate", "test_data_toys"}
+# Here the last bits or what XLA makes of the program are what is tested, or much is computed.
+OPTIMISED = {
+    "test_special", "test_likelihoods", "test_conv", "test_estimators", "test_evaluate", "test_data_toys", "test_cli",
+    "test_resume",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
 def compile_quickly(request):
     """Most of what is compiled in a test runs once: leaving it unoptimised takes a third off the whole suite's time."""
     quick = request.module.__name__ not in OPTIMISED
+    if quick != jax.config.read("jax_disable_most_optimizations"):
+        jax.clear_caches()  # what was compiled the other way would be used again
     jax.config.update("jax_disable_most_optimizations", quick)
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(quick))  # for the processes that tests start

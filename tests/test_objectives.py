@@ -419,5 +419,8 @@ def test_bad_input():
 
 
 def test_everything_public_is_tested_here():
-    names = {name for name in vars(objectives) if name[0].islower()} - {"jaxtyping", "reconstruction"}  # with deterministic models: test_rae
+    names = {name for name in vars(objectives) if name[0].islower()} - {
+        "jaxtyping",
+        "reconstruction",
+    }  # with deterministic models: test_rae
     assert names <= set(globals())

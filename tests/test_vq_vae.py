@@ -222,6 +222,7 @@ def test_uniform_codes_are_uniform():
     np.testing.assert_allclose(prior.log_prob(Code(GRIDS[0])), -4 * np.log(3), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_prior_fitted_to_codes_makes_unseen_ones_more_likely_and_samples_like_them(model):
     rng = np.random.default_rng(0)
     striped = (rng.uniform(size=(300, 1, 1, 8)) < 0.5).repeat(4, 2).astype(np.float32)
