@@ -22,8 +22,8 @@ Two cores of an x86 CPU, jax 0.10.2, torch 2.13.0, tfp-nightly 0.26, 2026-11-22:
     n =  1000000  value and gradient   1.02 ns a dimension, 1.15x
 
 The exhaustive run, the same machine and day, in four parts (`--exhaustive --part i/4`, nine minutes together): the
-largest error in ULP over every normal float32 logit of either sign, 4,261,412,864 of them, and for the quantile function,
-at one u for each logit, over every 61st of them. Truth: this library's float64.
+largest error in ULP over every normal float32 logit of either sign, 4,261,412,864 of them, and for the quantile
+function, at one u for each logit, over every 61st of them. Truth: this library's float64.
 
     |logit|           1e-38..1e-19    1e-19..2     2..4e19   4e19..3e38       must     aim
     log-normaliser           0.000       0.976       1.156       0.507           2     0.7
@@ -37,9 +37,9 @@ at one u for each logit, over every 61st of them. Truth: this library's float64.
     d icdf                   2.500       4.775       5.142       0.961          16       4
     NaN or infinite              0           0           0           0           0       0
 
-Every bound of the column `must` holds, and the cost stays below 1.3. Most of the aims are missed: between the faster and
-the more exact form, training gets the faster. (With one u for every single logit below 2, `--stride 1`: icdf 3.587, d icdf
-4.965.)
+Every bound of the column `must` holds, and the cost stays below 1.3. Most of the aims are missed: between the faster
+and the more exact form, training gets the faster. (With one u for every single logit below 2, `--stride 1`: icdf 3.587,
+d icdf 4.965.)
 
     python benchmarks/continuous_bernoulli.py                    the table and the cost, a few seconds
     python benchmarks/continuous_bernoulli.py --python PYTHON    also torch and TFP, from another environment

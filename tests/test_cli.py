@@ -13,7 +13,8 @@ from zoo.cli import _names as names, main
 @pytest.fixture(scope="module")
 def images_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "images"
-    main(f"train --model mlp --epochs 1 --evaluation-k 2 --width-size 16 --batch-size 200 --out {run}".split())
+    settings = "train --model mlp --prior normal --epochs 1 --evaluation-k 2 --width-size 16 --batch-size 200"
+    main([*settings.split(), "--out", str(run)])
     return run
 
 
@@ -22,7 +23,8 @@ def points_run(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "points"
     main(
         f"train --model mlp --data eight-gaussians --objective iwae --k 10 --epochs 1 --out {run} "
-        "--likelihood gaussian --prior standard --batch-size 200 --width-size 16 --estimator dreg --evaluation-k 50 --seed 3".split()
+        "--likelihood gaussian --prior standard --batch-size 200 --width-size 16 --estimator dreg --evaluation-k 50 "
+        "--seed 3".split()
     )
     return run
 

@@ -194,7 +194,7 @@ def test_a_mixture_s_samples_follow_its_density():
 def test_a_mixture_trains_with_the_model_and_has_no_closed_form():
     model = zoo.MLPVAE(3, 2, prior=priors.MixtureOfNormals(2, 4, key=jr.key(0)), key=jr.key(1))
     xs = jnp.ones((2, 3))
-    gradient = eqx.filter_grad(zoo.loss)(model, xs, objective=objectives.iwae, k=2, key=jr.key(2))
+    gradient = eqx.filter_jit(eqx.filter_grad(zoo.loss))(model, xs, objective=objectives.iwae, k=2, key=jr.key(2))
     assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient.prior))
     with pytest.raises(ValueError, match="elbo_kl"):
         zoo.loss(model, xs, objective=objectives.elbo_kl, key=jr.key(2))
