@@ -1,6 +1,15 @@
 """Can VAEs model simple toy densities? Eight Gaussians, KL(true || model) in nats.
 
-ANSWER
+Yes, where the piece that is missing is put in: a learned scale, a curved decoder and the IWAE bound under N(0, I); or a
+mixture of normals as the prior. Two cores of an x86 CPU, jax 0.10.2, 2026-11-22 ("largest gap": nats between importance
+sampling and quadrature, at one point):
+
+    standard  seed 0   31 s of CPU   KL  0.0157 +- 0.0019 nats   largest gap 0.256
+    standard  seed 1   28 s of CPU   KL  0.0147 +- 0.0016 nats   largest gap 0.304
+    standard  seed 2   27 s of CPU   KL  0.0139 +- 0.0013 nats   largest gap 0.224
+    mixture   seed 0   25 s of CPU   KL -0.0004 +- 0.0005 nats   largest gap 0.013
+    mixture   seed 1   19 s of CPU   KL  0.0036 +- 0.0017 nats   largest gap 0.010
+    mixture   seed 2   20 s of CPU   KL  0.0011 +- 0.0008 nats   largest gap 0.011
 
     python benchmarks/toy_densities.py                 three seeds of each prior, about five minutes
     python benchmarks/toy_densities.py --figure FILE   and the densities side by side, as a picture
@@ -60,7 +69,7 @@ def mixture(xs, *, key):
     model = eqx.tree_at(lambda m: m.decoder, model, decoder)
     model = trained(model, xs, k=1, epochs=3, learning_rate=3e-3, key=first_key)
     model = zoo.fit_prior(model, xs, components=16, key=prior_key)
-    return trained(model, xs, k=5, epochs=6, learning_rate=2e-3, key=last_key)
+    return trained(model, xs, k=5, epochs=20, learning_rate=3e-3, key=last_key)
 
 
 MODELS = {"standard": standard, "mixture": mixture}
@@ -95,16 +104,17 @@ def divergence(model, *, n=4000, checked=200, key):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("priors", nargs="*", help="standard, mixture; both unless given")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--figure")
     args = parser.parse_args()
     models = {}
-    for name, train in MODELS.items():
+    for name in args.priors or MODELS:
         for seed in range(args.seeds):
             key = jr.key(seed)
             xs = np.asarray(TRUTH(100_000, key=jr.fold_in(key, 1)))
             start = time.process_time()
-            model = train(xs, key=jr.fold_in(key, 2))
+            model = MODELS[name](xs, key=jr.fold_in(key, 2))
             seconds = time.process_time() - start
             value, error, gap = divergence(model, key=jr.key(1000))
             models.setdefault(name, model)
