@@ -170,8 +170,7 @@ def model(settings: Train, dataset: Dataset) -> Any:
     if settings.model == "vq":
         offers |= {"codebook_size": names.CODES, "code_size": 2 * size, "prior": None}
     offers |= {"latent_sizes": (4 * size, size)} if "latent_sizes" in takes else {"latent_size": size}
-    taken = {name: value for name, value in offers.items() if name in takes}
-    return kind(dataset.train.shape[1:], **taken, key=model_key)
+    return _built(partial(kind, dataset.train.shape[1:]), offers | {"key": model_key})
 
 
 def prior(settings: Train, dataset: Dataset, *, key: Any) -> Any:
@@ -187,6 +186,11 @@ def prior(settings: Train, dataset: Dataset, *, key: Any) -> Any:
         "num_codes": names.CODES,
         "key": key,
     }
+    return _built(kind, offers)
+
+
+def _built(kind: Callable, offers: dict[str, Any]) -> Any:
+    """What the constructor makes of those of the options that it takes."""
     takes = inspect.signature(kind).parameters
     return kind(**{name: value for name, value in offers.items() if name in takes})
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import Networks, convolutional, fully_connected
+from ..nn import Networks, networks_for
 from ..posteriors import AbstractPosterior, DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._vae import AbstractVAE, check_latent_size, parameter_shape
@@ -80,8 +80,7 @@ class ConditionalVAE(AbstractVAE):
                 f"`ConditionalVAE(num_classes={num_classes}, condition_size={condition_size})`: at least two classes, "
                 "or one number to a vector, are needed"
             )
-        if networks is None:
-            networks = convolutional() if len(data_shape) == 3 else fully_connected()
+        networks = networks_for(data_shape) if networks is None else networks
         encoder_key, decoder_key = jr.split(key)
         labelled = (data_shape[0] + size, *data_shape[1:])
         self.encoder = networks.encoder(labelled, posterior.num_params(latent_size), key=encoder_key)

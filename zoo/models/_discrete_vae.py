@@ -5,7 +5,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import Networks, convolutional, fully_connected
+from ..nn import Networks, networks_for
 from ..posteriors import AbstractPosterior, GumbelSoftmax, StraightThrough
 from ..priors import AbstractBorrowingPrior, AbstractCategoricalPrior, AbstractPrior, UniformCategorical
 from ..priors._uniform_categorical import check_categorical_sizes
@@ -70,8 +70,7 @@ class DiscreteVAE(AbstractVAE):
                 f"`DiscreteVAE(num_variables={num_variables}, num_classes={num_classes})` got a prior of "
                 f"{prior.log_probs.shape}; make it of the same sizes"
             )
-        if networks is None:
-            networks = convolutional() if len(data_shape) == 3 else fully_connected()
+        networks = networks_for(data_shape) if networks is None else networks
         family = (StraightThrough if straight_through else GumbelSoftmax)(num_classes, temperature)
         encoder_key, decoder_key = jr.split(key)
         size = family.num_params(num_variables)

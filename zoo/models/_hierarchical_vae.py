@@ -8,7 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import MLP, Linear, Networks, convolutional, fully_connected
+from ..nn import MLP, Linear, Networks, networks_for
 from ..posteriors import AbstractPosterior, BottomUpPosterior, DiagonalNormal, TopDownPosterior
 from ..priors import AbstractBorrowingPrior, AbstractPrior, HierarchicalPrior, StandardNormal
 from ._vae import AbstractVAE, parameter_shape
@@ -169,8 +169,7 @@ class HierarchicalVAE(AbstractVAE):
                 f"`HierarchicalVAE(prior={type(prior).__name__}(...))`: the highest layer's prior cannot borrow from "
                 "the model; pass `StandardNormal`, `MixtureOfNormals`, `FlowPrior` or another density of its own"
             )
-        if networks is None:
-            networks = convolutional() if len(data_shape) == 3 else fully_connected()
+        networks = networks_for(data_shape) if networks is None else networks
         hidden: dict[str, Any] = dict(width_size=width_size, depth=depth, activation=activation)
         inference_key, decoder_key, *keys = jr.split(key, len(latent_sizes) + 1)
         self.inference = inference(

@@ -17,6 +17,7 @@ from ._networks import (
     Networks as Networks,
     convolutional as convolutional,
     fully_connected as fully_connected,
+    networks_for as networks_for,
 )
 from ._norm import BatchNorm as BatchNorm, ChannelAffine as ChannelAffine, GroupNorm as GroupNorm
 from ._residual import (

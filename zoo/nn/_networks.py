@@ -42,6 +42,11 @@ def convolutional(*, width_size: int = 32, norm: str = "none") -> Networks:
     return Networks(partial(ConvEncoder, **options), partial(ConvDecoder, **options))
 
 
+def networks_for(data_shape: tuple[int, ...]) -> Networks:
+    """What a model takes unless told otherwise: `convolutional()` for images, `fully_connected()` for vectors."""
+    return convolutional() if len(data_shape) == 3 else fully_connected()
+
+
 class MLP(eqx.Module):
     """A fully connected network from an array of one shape to an array of another."""
 

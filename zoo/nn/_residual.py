@@ -77,11 +77,10 @@ class ResidualEncoder(eqx.Module):
     ):
         _check("ResidualEncoder", image_shape, width_size, depth)
         count = _halvings(image_shape)
-        stem_key, head_key, *keys = jr.split(key, 2 + count * (depth + 1))
+        stem_key, head_key, *keys = jr.split(key, 1 + count * (depth + 1))
         keys = iter(keys)
         # The first halving comes at once: blocks at full size cost most and see least.
         layers: list = [space_to_depth, Conv(4 * image_shape[0], width_size, key=stem_key)]
-        next(keys)
         width = width_size
         for stage in range(count):
             if stage:
