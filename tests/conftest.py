@@ -1,8 +1,22 @@
 import os
+import tempfile
 
 import jax
 import pytest
 
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # What one process has compiled, the other workers and the programs that tests start need not compile again.
+    # Only of this run: left to itself the folder would grow with every change.
+    CACHE = tempfile.TemporaryDirectory(prefix="zoo-tests-", ignore_cleanup_errors=True)
+    CACHE_SETTINGS = {
+        "jax_compilation_cache_dir": CACHE.name,
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    for name, value in CACHE_SETTINGS.items():
+        os.environ[name.upper()] = str(value)  # workers and started programs read it from here
+        jax.config.update(name, value)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
