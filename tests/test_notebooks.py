@@ -1,0 +1,57 @@
+"""The notebooks are short, whole as they are committed, and run from the top to the bottom."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+
+PATHS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+
+
+def test_there_are_notebooks():
+    assert PATHS
+
+
+@each_notebook
+def test_is_short_and_light(path):
+    assert len(json.loads(path.read_text())["cells"]) <= 15
+    assert path.stat().st_size < 600_000
+
+
+@each_notebook
+def test_was_run_from_the_top_without_a_complaint(path):
+    cells = code_cells(path)
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    for output in outputs:
+        assert output["output_type"] != "error" and output.get("name") != "stderr"
+
+
+@each_notebook
+def test_names_no_machine_and_draws_with_the_zoo_alone(path):
+    text = path.read_text()
+    assert not re.search(r"/tmp/|/root/|/home/|/usr/|[A-Z]:\\\\|site-packages", text)
+    sources = ["".join(cell["source"]) for cell in code_cells(path)]
+    assert "%pip install -q vae-zoo" in sources[0]
+    assert not any("matplotlib" in source for source in sources)
+
+
+@pytest.mark.notebooks
+@each_notebook
+def test_runs_at_the_small_size(path, tmp_path, monkeypatch):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    monkeypatch.setenv("ZOO_NOTEBOOK_SIZE", "small")
+    monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path.parents[1]), os.environ.get("PYTHONPATH", "")]))
+    notebook = nbformat.read(path, as_version=4)
+    settings = dict(timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    nbclient.NotebookClient(notebook, **settings).execute()
