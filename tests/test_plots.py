@@ -69,6 +69,7 @@ CASES = {
     "class_grid": lambda ax: plots.class_grid(IMAGES.reshape(4, 3, 1, SIDE, SIDE), "abcd", ax=ax),
     "kl_per_unit": lambda ax: plots.kl_per_unit([1.0, 0.001, 3.0], ax=ax),
     "rate_distortion": lambda ax: plots.rate_distortion([9.0, 5.0], [80.0, 90.0], [1, 4], ax=ax),
+    "sweep": lambda ax: plots.sweep([0.1, 4.0, 1.0], [-9.0, -7.0, np.nan], [0.1, 0.2, 0.1], name="beta", ax=ax),
     "bound_vs_k": lambda ax: plots.bound_vs_k([1, 5], [-9.0, -7.0], [0.1, 0.1], log_px=-6.6, ax=ax),
 }
 IMAGE_GRIDS = ("reconstructions", "samples", "manifold", "traversals", "interpolation", "class_grid")
@@ -268,6 +269,16 @@ def test_bound_vs_k_draws_curves_errors_and_the_truth():
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "5", "50"]
 
 
+def test_sweep_draws_the_finite_runs_in_order_and_further_curves():
+    figure, ax = plots.sweep([4.0, 0.5, 2.0], [3.0, 1.0, np.inf], [0.1, 0.2, 0.3], name="beta", label="elbo")
+    line, _, (bars,) = ax.containers[0]
+    np.testing.assert_array_equal(line.get_xydata(), [[0.5, 1.0], [4.0, 3.0]])
+    np.testing.assert_allclose(bars.get_segments()[1], [[4.0, 2.9], [4.0, 3.1]])
+    assert (ax.get_xscale(), ax.get_xlabel()) == ("linear", "beta")
+    assert plots.sweep([0.01, 0.1], [1.0, 2.0], label="iwae", ax=ax) == (figure, ax)
+    assert ax.get_xscale() == "log" and len(ax.get_legend().get_texts()) == 2
+
+
 def test_loss_curve_shows_the_end_and_tells_of_the_start():
     _, ax = plots.loss_curve(HISTORY)
     raw, median, held_out = ax.lines
@@ -360,6 +371,8 @@ ERRORS = {
     "kl NaN": (lambda: plots.kl_per_unit([np.nan]), "1 of them not finite"),
     "beta missing": (lambda: plots.rate_distortion([1.0, 2.0], [1.0, 2.0], [1.0]), r"\(1,\)"),
     "bound missing": (lambda: plots.bound_vs_k([1, 2], [1.0]), r"\(2,\), \(1,\)"),
+    "a sweep of two lengths": (lambda: plots.sweep([1, 2], [1.0]), r"\(2,\), \(1,\)"),
+    "a sweep that blew up": (lambda: plots.sweep([1], [np.nan]), "none of the 1 runs"),
     "k = 0": (lambda: plots.bound_vs_k([0, 2], [1.0, 2.0]), "k = 0"),
 }
 

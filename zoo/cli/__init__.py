@@ -9,7 +9,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     from . import _arguments as commands
 
-    kinds = (commands.Train, commands.Evaluate, commands.Sample, commands.Plot, commands.List)
+    kinds = (commands.Train, commands.Sweep, commands.Evaluate, commands.Sample, commands.Plot, commands.List)
     chosen = tyro.extras.subcommand_cli_from_dict(
         {kind.__name__.lower(): kind for kind in kinds},
         prog="zoo",
@@ -32,6 +32,10 @@ def _dispatch(chosen, commands) -> None:
             from ._train import train
 
             train(chosen)
+        case commands.Sweep():
+            from ._sweep import sweep
+
+            sweep(chosen)
         case commands.Evaluate():
             from ._evaluate import evaluate
 

@@ -93,6 +93,21 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Train several models at once, one for each value of a number, and compare them.
+
+    Leaves a directory with sweep.json, figures/sweep.png, and for each value the run directory of `zoo train`.
+    """
+
+    over: Annotated[str, _choice([name.replace("_", "-") for name in names.SWEPT])] = "seed"
+    """What the runs differ in. All learn from the same examples: points in the plane are those of `--seed`."""
+    values: tuple[float, ...] = ()
+    """One for each run. Unless given: the seeds 0 to 3."""
+    train: tyro.conf.OmitArgPrefixes[Train] = field(default_factory=Train)
+    """What they have in common; `--devices` share the runs."""
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Measure a trained model on held-out examples."""
 

@@ -217,8 +217,8 @@ def labels(settings: Train, labels: np.ndarray | None) -> np.ndarray | None:
     return labels if settings.model == "conditional" else None
 
 
-def objective(settings: Train) -> Callable:
-    """The objective with the options that it takes, warmed up if asked for.
+def objective(settings: Train, **values: Any) -> Callable:
+    """The objective with the options that it takes, warmed up if asked for; `values` replace those of the settings.
 
     **Raises:** `ValueError` where an option was given that it does not take, or one that it needs was not.
     """
@@ -226,7 +226,7 @@ def objective(settings: Train) -> Callable:
 
     function = names.look_up("objective", settings, names.OBJECTIVES)
     takes = [name for name in inspect.signature(function).parameters if name in names.OBJECTIVE_OPTIONS]
-    options = {name: getattr(settings, name) for name in names.OBJECTIVE_OPTIONS}
+    options = {name: getattr(settings, name) for name in names.OBJECTIVE_OPTIONS} | values
     given = {name: value for name, value in options.items() if value is not None}
     named = f"`--objective {settings.objective}`"
     for name in sorted(set(given) - set(takes)):
@@ -245,13 +245,13 @@ def objective(settings: Train) -> Callable:
     return partial(function, **given) if given else function
 
 
-def penalties(settings: Train, examples: int) -> tuple[Callable, ...]:
+def penalties(settings: Train, examples: int, *, weight: Any) -> tuple[Callable, ...]:
     if settings.penalty is None:
         return ()
     penalty = names.look_up("penalty", settings, names.PENALTIES)
     if "dataset_size" in inspect.signature(penalty).parameters:
         penalty = partial(penalty, dataset_size=examples)
-    return (lambda draws, *, key: settings.penalty_weight * penalty(draws, key=key),)
+    return (lambda draws, *, key: weight * penalty(draws, key=key),)
 
 
 def observe(settings: Train) -> Callable:

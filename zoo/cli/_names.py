@@ -188,6 +188,9 @@ COMPONENTS = 64
 EPOCHS = {"fashion-mnist-mini": 8, "fashion-mnist": 1}
 # The options of `zoo train` that are parameters of an objective.
 OBJECTIVE_OPTIONS = ("beta", "gamma", "capacity", "nats", "m", "alpha", "exponent", "order")
+# The numbers that `zoo sweep` may go over, and the seeds that it takes unless told.
+SWEPT = ("seed", "learning_rate", "penalty_weight", "beta", "gamma", "capacity", "nats", "alpha", "exponent")
+SEEDS = (0, 1, 2, 3)
 
 
 def check(option: str, name: str, table: Iterable[str]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from ._arguments import Train
 
 
-def create(settings: Train) -> Path:
-    """Makes the run directory and writes settings.json.
+def create(settings: Train, **more: Any) -> Path:
+    """Makes the run directory and writes settings.json: the settings, and `more`.
 
     **Raises:** `FileExistsError` where it exists and `--overwrite` was not given, or holds something else
     than a run.
@@ -25,7 +25,7 @@ def create(settings: Train) -> Path:
             raise FileExistsError(f"`--out {run} --overwrite`: that is no run directory; it is left as it is")
         _empty(run)
     run.mkdir(parents=True, exist_ok=True)
-    record = {"settings": _plain(settings), "command": command(), "versions": versions()}
+    record = more | {"settings": _plain(settings), "command": command(), "versions": versions()}
     write_json(run / "settings.json", record)
     return run
 
@@ -39,9 +39,12 @@ def read_settings(run: Path) -> Train:
     if not path.exists():
         raise FileNotFoundError(f"`{run}` is no run directory: it has no settings.json; `zoo train` makes one")
     try:
-        saved = json.loads(path.read_text())["settings"]
+        record = json.loads(path.read_text())
+        saved, swept = record["settings"], "over" in record
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
+    if swept:
+        raise ValueError(f"`{run}` holds a sweep; name one of the runs in it")
     known = {field.name for field in dataclasses.fields(Train)}
     if set(saved) != known:
         raise ValueError(f"{path} has the settings {sorted(saved)}, this version knows {sorted(known)}")

@@ -10,4 +10,5 @@ from ._model_density import model_log_density as model_log_density
 from ._rate_distortion import rate_distortion as rate_distortion
 from ._reconstructions import reconstructions as reconstructions
 from ._samples import samples as samples
+from ._sweep import sweep as sweep
 from ._traversals import traversals as traversals

@@ -16,13 +16,21 @@ def append_rows(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None
     **Raises:** `OSError` naming the file where it cannot be written. The last line may then be torn;
     `read_history` passes over it.
     """
-    lines = [json.dumps({name: _to_json(value) for name, value in row.items()}, allow_nan=False) for row in rows]
+    lines = [_line(row) for row in rows]
     try:
         with open(path, "ab") as file:
-            file.write("".join(line + "\n" for line in lines).encode("ascii"))
+            file.write(b"".join(lines))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OSError(error.errno, f"cannot write {os.fspath(path)}: {reason}; its whole lines are kept") from None
+
+
+def write_history(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None:
+    """Write `rows`, such as a `Fit`'s history, as the whole of the file `path`: a `metrics.jsonl`.
+
+    **Raises:** `OSError` naming the file where it cannot be written; what was there then stays.
+    """
+    write_atomically(path, [_line(row) for row in rows])
 
 
 def sync_history(path: str | os.PathLike) -> None:
@@ -53,6 +61,10 @@ def _lines(path: str | os.PathLike) -> list[tuple[bytes, dict[str, Any]]]:
             break
         whole.append((line, {name: math.nan if value is None else value for name, value in row.items()}))
     return whole
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return (json.dumps({name: _to_json(value) for name, value in row.items()}, allow_nan=False) + "\n").encode("ascii")
 
 
 def _to_json(value: Any) -> Any:

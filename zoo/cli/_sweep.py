@@ -1,0 +1,123 @@
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+from . import _build as build, _names as names, _run as runs
+from ._arguments import Sweep, Train
+from ._job import Job, finish, numbers, prepare
+from ._train import mesh_of
+
+
+def sweep(arguments: Sweep) -> None:
+    over, values, settings = resolve(arguments)
+    started = time.perf_counter()
+    import jax.numpy as jnp
+    import jax.random as jr
+
+    import zoo
+
+    mesh = mesh_of(arguments.train.devices)
+    dataset = build.dataset(build.resolve(arguments.train))
+    jobs = [prepare(own, dataset, None) for own in settings]
+    first, examples = jobs[0], len(dataset.train)
+    root = runs.create(settings[0], over=over, values=values)
+    print(
+        f"{len(jobs)} runs of {first.settings.model} on {first.settings.data} over {over}: {first.parameters:,} "
+        f"parameters each, {examples:,} examples; {root}"
+    )
+    depends = ("objective", "penalties", "optimiser")
+    swept = None if over == "seed" else lambda value: numbers(settings[0], examples, **{over: value})
+    results = zoo.train.fit_many(
+        [job.model for job in jobs], dataset.train, values=None if over == "seed" else values, settings=swept,
+        **{name: option for name, option in first.options.items() if swept is None or name not in depends},
+        mesh=mesh, keys=jnp.stack([jr.fold_in(job.key, 1) for job in jobs]),
+    )  # fmt: skip
+    trained = time.perf_counter() - started
+    rows = []
+    for value, job, result in zip(values, jobs, results):
+        run = runs.create(dataclasses.replace(job.settings, out=root / f"{_option(over)}={value:g}"))
+        zoo.train.write_history(run / "metrics.jsonl", result.history)
+        rows.append(_measured(run, job, result))
+    table = {"over": over, "values": values, "runs": rows, "command": runs.command(), "versions": runs.versions()}
+    runs.write_json(root / "sweep.json", table)
+    print(_table(over, values, rows))
+    for path in _figure(root, over, values, rows):
+        print(path)
+    print(f"{time.perf_counter() - started:.0f} s, training {trained:.0f} s; `zoo plot` draws one run's figures")
+
+
+def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
+    """What is swept, its values, and each run's settings.
+
+    **Raises:** `ValueError` where that cannot be swept, or not together with the other options.
+    """
+    over, base = arguments.over.replace("-", "_"), arguments.train
+    names.check("over", _option(over), [_option(name) for name in names.SWEPT])
+    values = arguments.values or (names.SEEDS if over == "seed" else ())
+    if not values or len({f"{value:g}" for value in values}) < len(values):
+        raise ValueError(f"`--over {_option(over)}` needs values that differ, got {list(values)}; pass `--values`")
+    if over == "seed" and any(value != int(value) or value < 0 for value in values):
+        raise ValueError(f"`--over seed --values {' '.join(map(str, values))}`: pass whole numbers, 0 or more")
+    for option in ("resume", "checkpoint_every"):
+        if getattr(base, option) is not None:
+            raise ValueError(f"`zoo sweep` keeps no checkpoints; leave out `--{_option(option)}`, or use `zoo train`")
+    if base.warmup and over in names.OBJECTIVE_OPTIONS:
+        raise ValueError(f"`--over {_option(over)} --warmup {base.warmup}`: a number that rises is not swept; leave it")
+    if base.devices > 1 and len(values) % base.devices:
+        raise ValueError(f"`--devices {base.devices}` share {len(values)} runs: pass a multiple of {base.devices}")
+    values = [int(value) if over == "seed" else float(value) for value in values]
+    return over, values, [build.resolve(dataclasses.replace(base, **{over: value})) for value in values]
+
+
+def _measured(run: Path, job: Job, result: Any) -> dict[str, Any]:
+    """The run's evaluation, with the saved model it is of; of a run that is not finite, where it went wrong."""
+    import numpy as np
+
+    losses = [row["loss"] for row in result.history if row["split"] == "train"]
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size:
+        return {"run": run.name, "metrics": {}, "not_finite_at_step": int(bad[0]) + 1}
+    _, evaluation = finish(run, job, result.model)
+    runs.write_json(run / "evaluation.json", evaluation)
+    return {"run": run.name, "metrics": evaluation["metrics"]}
+
+
+def _table(over: str, values: list[Any], rows: list[dict[str, Any]]) -> str:
+    import numpy as np
+
+    columns = list(next((row["metrics"] for row in rows if row["metrics"]), {}))
+    cells = [[_option(over), *columns]]
+    for value, row in zip(values, rows):
+        if not row["metrics"]:
+            cells.append([f"{value:g}", f"not finite at step {row['not_finite_at_step']}", *[""] * (len(columns) - 1)])
+            continue
+        measured = [row["metrics"][name] for name in columns]
+        cells.append([f"{value:g}", *(f"{m['mean']:.6g} +- {m['standard_error']:.3g}" for m in measured)])
+    means = [[row["metrics"][name]["mean"] for row in rows if row["metrics"]] for name in columns]
+    if over == "seed" and columns and len(means[0]) > 1:
+        cells.append(["all", *(f"{np.mean(m):.6g}, deviation {np.std(m, ddof=1):.3g}" for m in means)])
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return "\n".join("  " + "   ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in cells)
+
+
+def _figure(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]]) -> list[Path]:
+    import zoo
+
+    whole = [(value, row["metrics"]) for value, row in zip(values, rows) if row["metrics"]]
+    if not whole:
+        return []
+    figure, ax = None, None
+    for name in [name for name, metric in whole[0][1].items() if metric["unit"] == "nats" and "KL" not in name]:
+        means, errors = zip(*((metrics[name]["mean"], metrics[name]["standard_error"]) for _, metrics in whole))
+        swept = [value for value, _ in whole]
+        figure, ax = zoo.plots.sweep(swept, means, errors, name=over.replace("_", " "), label=name, ax=ax)
+    assert figure is not None
+    path = root / "figures" / "sweep.png"
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
+    return [path]
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
