@@ -385,6 +385,28 @@ def test_schedule_traces_once():
     assert objective(record(jnp.zeros(2), log_posterior=jnp.ones(2))) == -1
 
 
+def test_a_draw_that_cannot_be_weighs_nothing():
+    log_weight = jnp.array([-jnp.inf, 0.0, 1.0, -2.0])
+    mean_weight = np.mean(np.exp(np.asarray(log_weight, np.float64)))
+    share = np.exp(np.asarray(log_weight, np.float64)) / (4 * mean_weight)
+    zeros = jnp.zeros(4)
+
+    def bound(log_joint, objective):
+        return objective(Draws(jnp.zeros((4, 1)), log_joint, zeros, zeros))
+
+    def wake(log_posterior):
+        return objectives.wake_phi(Draws(jnp.zeros((4, 1)), log_weight, zeros, log_posterior))
+
+    for function, at in (
+        (functools.partial(bound, objective=objectives.iwae), log_weight),
+        (functools.partial(bound, objective=functools.partial(objectives.ciwae, beta=0.0)), log_weight),
+        (wake, zeros),
+    ):
+        value, gradient = jax.value_and_grad(function)(at)
+        np.testing.assert_allclose(value, np.log(mean_weight), atol=1e-6)
+        np.testing.assert_allclose(gradient, share, rtol=1e-5)
+
+
 def test_bad_input():
     draws = record(np.zeros(4, np.float32))
     nan = float("nan")

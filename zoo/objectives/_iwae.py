@@ -89,4 +89,6 @@ def ciwae(draws: Draws, *, beta: Real) -> Scalar:
     """
     if is_number(beta) and not 0 <= beta <= 1:
         raise ValueError(f"`ciwae(beta={beta})` mixes two bounds; pass a `beta` in [0, 1]")
-    return beta * elbo(draws) + (1 - beta) * iwae(draws)
+    # A bound without a share is left out: a draw that cannot be makes it minus infinity, and 0 times that is no number.
+    first = jnp.where(beta == 0, 0, beta * elbo(draws))
+    return first + jnp.where(beta == 1, 0, (1 - beta) * iwae(draws))

@@ -68,4 +68,6 @@ def wake_phi(draws: Draws) -> Scalar:
     )
     weight = jax.nn.softmax(constant.log_weight)
     moving = dataclasses.replace(constant, log_posterior=fixed.log_posterior)
-    return iwae(constant) + jnp.sum(weight * (constant.log_weight - moving.log_weight))
+    # A draw of no weight adds nothing: its log-weight may be minus infinity, and the difference no number.
+    terms = jnp.where(weight > 0, weight * (constant.log_weight - moving.log_weight), 0)
+    return iwae(constant) + jnp.sum(terms)
