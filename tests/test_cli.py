@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -83,6 +84,9 @@ def test_evaluate_sample_and_plot(images_run, points_run, tmp_path, capsys):
     assert np.load(tmp_path / "points" / "samples.npy").shape == (50, 2)
     main(["plot", str(points_run), "--out", str(tmp_path / "figures")])
     assert (tmp_path / "figures" / "density.png").stat().st_size > 1000
+    shutil.rmtree(points_run / "figures")
+    main(["report", str(points_run), "--out", str(tmp_path / "report.html")])  # draws what is not there
+    assert (tmp_path / "report.html").read_text().count("data:image/png") == 2
 
 
 def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, capsys):
@@ -114,6 +118,7 @@ def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, cap
         ("train --warmup 10", "nothing to warm up"),
         ("train --objective elbo-kl", "--prior standard"),
         ("evaluate nowhere", "no run directory"),
+        ("report nowhere", "no run directory"),
         ("list colours", "no such kind"),
     ],
 )

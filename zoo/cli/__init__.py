@@ -9,7 +9,15 @@ def main(arguments: list[str] | None = None) -> None:
 
     from . import _arguments as commands
 
-    kinds = (commands.Train, commands.Sweep, commands.Evaluate, commands.Sample, commands.Plot, commands.List)
+    kinds = (
+        commands.Train,
+        commands.Sweep,
+        commands.Evaluate,
+        commands.Sample,
+        commands.Plot,
+        commands.Report,
+        commands.List,
+    )
     chosen = tyro.extras.subcommand_cli_from_dict(
         {kind.__name__.lower(): kind for kind in kinds},
         prog="zoo",
@@ -48,6 +56,10 @@ def _dispatch(chosen, commands) -> None:
             from ._plot import plot
 
             plot(chosen)
+        case commands.Report():
+            from ._report import report
+
+            report(chosen)
         case commands.List():
             from ._list import list_names
 

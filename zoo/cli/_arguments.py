@@ -152,6 +152,16 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Put a run's evaluation, figures, metrics and settings into one HTML file that needs no other."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run directory."""
+    out: Path | None = None
+    """The file. Unless given: report.html in the run directory."""
+
+
+@dataclass(frozen=True)
 class List:
     """Say what the zoo holds: every name the command line takes, and the paper behind it."""
 

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import os
@@ -90,10 +91,23 @@ def versions() -> dict[str, str]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes beside the file and renames: whoever reads sees the old one or the new one, whole."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes beside the file and renames: whoever reads sees the old one or the new one, whole.
+
+    **Raises:** `OSError` naming the file where it cannot be written; what was there then stays.
+    """
     beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(beside, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from None
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
