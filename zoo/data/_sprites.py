@@ -35,6 +35,7 @@ class Sprites(eqx.Module):
 
     @property
     def factor_names(self) -> tuple[str, ...]:
+        """What each factor is, in the order of `factor_sizes`."""
         return _NAMES
 
     def __len__(self) -> int:

@@ -38,7 +38,7 @@ def dreg(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
     draws. What an objective makes of `draws.z` or `draws.posterior` is differentiated as written. The terms
     of the draws returned are constants: a penalty may differentiate `z`, `kl` and `posterior`.
 
-    Arguments, result and errors are those of `zoo.estimators.reparameterised`.
+    **Arguments:** `objective`, `proposal`, and the result and errors too, as in `zoo.estimators.reparameterised`.
 
     ??? cite "Reference"
 

@@ -42,7 +42,7 @@ def detached(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
     It is what `zoo.objectives.wake_theta` and `zoo.objectives.wake_phi` need of a posterior that cannot be
     reparameterised. With any other objective the posterior's gradient is not the bound's.
 
-    Arguments and result are those of `zoo.estimators.reparameterised`.
+    **Arguments:** `objective`, `proposal`, and the result too, as in `zoo.estimators.reparameterised`.
 
     ??? cite "Reference"
 

@@ -13,7 +13,7 @@ def stl(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
     objectives that weigh the draws, such as `zoo.objectives.iwae` with k > 1, the mean is not zero and
     the posterior's gradient is biased: use `zoo.estimators.dreg`.
 
-    Arguments, result and errors are those of `zoo.estimators.reparameterised`.
+    **Arguments:** `objective`, `proposal`, and the result and errors too, as in `zoo.estimators.reparameterised`.
 
     ??? cite "Reference"
 

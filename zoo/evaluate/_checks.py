@@ -11,6 +11,8 @@ from ..models import AbstractVAE, check_labels
 def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int, observe: Callable | None) -> None:
     """Refuse what cannot be scored, in Python and before anything compiles.
 
+    **Arguments:** `call`: the name of the caller, for the message; the others as in `log_likelihood`.
+
     **Raises:** `ValueError` for `k` below 1, for examples of another shape, dtype or range than the
     model's, and for labels that it does not take.
     """
@@ -22,7 +24,12 @@ def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int,
 
 
 def check_examples(call: str, model: AbstractVAE, xs: Any) -> None:
-    """Refuse examples that this model does not take: images are in [0, 1], vectors in the likelihood's support."""
+    """Refuse examples that this model does not take: images are in [0, 1], vectors in the likelihood's support.
+
+    **Arguments:** `call`: what the message calls them; `model`; `xs`: `(n, ...)`, uint8 pixels or floats.
+
+    **Raises:** `ValueError` for another shape, dtype or range, before anything compiles.
+    """
     image = len(model.data_shape) == 3
     support = (0.0, 1.0) if image else model.likelihood.support
     data.check_batch(xs, shape=model.data_shape, support=support, call=call)

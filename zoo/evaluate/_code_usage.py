@@ -32,7 +32,8 @@ def code_usage(
 
     $$\exp\left(-\sum_j f_j \log f_j\right), \qquad f_j = \text{count}_j / \sum_i \text{count}_i$$
 
-    **Arguments:** `xs`: `(n, ...)`, uint8 pixels or floats; `observe`, `key`: as in `zoo.reconstruct`.
+    **Arguments:** `model`: a trained `VQVAE`; `xs`: `(n, ...)`, uint8 pixels or floats; `observe`, `key`: as in
+    `zoo.reconstruct`.
 
     **Raises:** `ValueError` for a model without a codebook.
     """

@@ -24,8 +24,8 @@ def reconstruct(
 ) -> Float[Array, " n ..."]:
     r"""What the model makes of each example: $E[x' \mid z]$ at one $z \sim q(z \mid x)$.
 
-    **Arguments:** `xs`: `(n, ...)`, uint8 pixels or floats; `ys`: labels, for a `ConditionalVAE`; `observe`: as in
-    `zoo.fit`.
+    **Arguments:** `model`: a trained model; `xs`: `(n, ...)`, uint8 pixels or floats; `ys`: labels, for a
+    `ConditionalVAE`; `observe`: as in `zoo.fit`.
 
     **Returns:** the likelihood's means, of the examples' shape.
     """
@@ -44,7 +44,12 @@ def encode(
     observe: Callable | None = None,
     key: PRNGKeyArray,
 ) -> PyTree[Float[Array, " n ..."]]:
-    """The posterior mean of each example, E[z | x]; arguments as in `reconstruct`."""
+    """The posterior mean of each example, E[z | x].
+
+    **Arguments:** as in `reconstruct`.
+
+    **Returns:** the means, `(n, ...)`; of a model whose z has layers, a tuple of them, the data's end first.
+    """
     return _of_each("encode", _mean, model, xs, ys, observe, key)
 
 
@@ -56,7 +61,12 @@ def draw_latents(
     observe: Callable | None = None,
     key: PRNGKeyArray,
 ) -> PyTree[Shaped[Array, " n ..."]]:
-    """One draw z ~ q(z | x) for each example: draws of the aggregated posterior; arguments as in `reconstruct`."""
+    """One draw z ~ q(z | x) for each example: draws of the aggregated posterior.
+
+    **Arguments:** as in `reconstruct`.
+
+    **Returns:** the draws, `(n, ...)`, of the structure of the model's z.
+    """
     return _of_each("draw_latents", _draw, model, xs, ys, observe, key)
 
 
@@ -76,7 +86,12 @@ def _of_each(call, function, model, xs, ys, observe, key):
 
 @eqx.filter_jit
 def decode(model: AbstractVAE, zs: PyTree[Shaped[Array, " n ..."]]) -> Float[Array, " n ..."]:
-    """The likelihood's mean at each latent, $E[x | z]$: what a picture of z shows."""
+    """The likelihood's mean at each latent, $E[x | z]$: what a picture of z shows.
+
+    **Arguments:** `model`: a trained model; `zs`: latents `(n, ...)`, such as `encode` returns.
+
+    **Returns:** the means `(n, ...)`, of the examples' shape; pixels in [0, 1].
+    """
     return jax.vmap(lambda z: model.likelihood.mean(model.decode(z)))(zs)
 
 
@@ -87,6 +102,7 @@ def sample(
 
     **Arguments:**
 
+    - `model`: a trained model.
     - `n`: how many, at least 1; unless given one, or one for each label.
     - `y`: for a `ConditionalVAE`: one label, or `n` of them.
     - `noise`: `True` for $x \sim p(x \mid z)$, a sample of the model's density, observation noise included;

@@ -7,7 +7,10 @@ from ._bijection import AbstractBijection, Bijection, Vector
 
 
 class Chain(AbstractBijection):
-    """Bijections one after the other; their log-determinants add."""
+    """Bijections one after the other; their log-determinants add.
+
+    **Fields:** `bijections`: the first to be applied forwards comes first.
+    """
 
     bijections: tuple[AbstractBijection, ...]
 
@@ -27,7 +30,10 @@ class Chain(AbstractBijection):
 
 
 class Inverse(AbstractBijection):
-    """A bijection with its two directions exchanged."""
+    """A bijection with its two directions exchanged.
+
+    **Fields:** `bijection`: the one that is turned round.
+    """
 
     bijection: AbstractBijection
 
@@ -53,6 +59,12 @@ def stack(bijection: Bijection, latent_size: int, layers: int, *, key: PRNGKeyAr
 
     Where every layer starts at the identity, so does the stack, up to the order of the dimensions: an even
     number of reversals leaves that as it was.
+
+    **Arguments:**
+
+    - `bijection`: what makes a layer, called as `bijection(latent_size, key=key)`.
+    - `latent_size`: dimensions of z.
+    - `layers`: how many, at least 1.
 
     **Raises:** `ValueError` for fewer than one layer.
     """

@@ -93,6 +93,8 @@ def discretized_logistic_mixture(components: int = 5, levels: int = 256) -> Like
     - `components`: how many logistics, at least 1.
     - `levels`: how many grey levels, at least 2.
 
+    **Raises:** `ValueError` for fewer of either.
+
     Salimans et al., "PixelCNN++", 2017, equations 1 and 2.
     """
     if components < 1 or levels < 2:

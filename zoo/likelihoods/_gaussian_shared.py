@@ -18,7 +18,7 @@ class GaussianShared(eqx.Module):
     \log \sigma = -6 + \mathrm{softplus}(r + 6)$$
 
     A density (Lebesgue measure) on the real line; the decoder gives $\mu$ alone. `log_scale`, the $r$
-    above, is a trainable leaf of whatever model holds this. The scale stays above exp(-6) = 0.0025 in the
+    above, is a trainable leaf of whatever model holds this; `channels`, `measure` and `support` are as in `Likelihood`. The scale stays above exp(-6) = 0.0025 in the
     units of x.
 
     Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", 2021.
@@ -93,6 +93,8 @@ def optimal_log_scale(means: Float[Array, " *shape"], xs: Float[Array, " *shape"
 
     The leaf's value, a scalar: that of the smallest or almost smallest scale where the error is below
     exp(-6).
+
+    **Raises:** `ValueError` where the two differ in shape.
 
     Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", 2021, the
     optimal sigma-VAE.

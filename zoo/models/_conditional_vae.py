@@ -141,12 +141,18 @@ class ConditionalVAE(AbstractVAE):
 
 
 def given(model: Any, y: Any) -> Any:
-    """The model at this label, where there is one; without a label the model itself."""
+    """The model at this label, where there is one; without a label the model itself.
+
+    **Arguments:** `model`: a `ConditionalVAE`, or any other; `y`: a label of one example, or `None`.
+    """
     return model if y is None else model.given(y)
 
 
 def check_labels(call: str, model: Any, ys: Any, n: int) -> None:
     """Refuse labels that the model does not take, and their absence where it needs them.
+
+    **Arguments:** `call`: what the message calls them; `model`; `ys`: labels `(n, ...)`, or `None`; `n`: how many are
+    needed.
 
     **Raises:** `ValueError`, before anything compiles.
     """

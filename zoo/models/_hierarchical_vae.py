@@ -38,7 +38,12 @@ class Quiet(eqx.Module):
 
 
 class BottomUp(eqx.Module):
-    """Recognition from the data upwards: a network to the first layer, then a network to each next one."""
+    """Recognition from the data upwards: a network to the first layer, then a network to each next one.
+
+    **Arguments:** `HierarchicalVAE(inference=)` calls it with its own `data_shape`, `latent_sizes` and `networks`; with
+    `hidden`, the `width_size`, `depth` and `activation` of the networks between layers; and with `family`, the
+    posterior's at each layer.
+    """
 
     encoder: Callable
     links: tuple[Callable, ...]
@@ -67,7 +72,12 @@ class BottomUp(eqx.Module):
 
 
 class TopDown(eqx.Module):
-    """Recognition from the top downwards: features of the data at each layer correct the prior there."""
+    """Recognition from the top downwards: features of the data at each layer correct the prior there.
+
+    **Arguments:** as in `BottomUp`; `family` must be `posteriors.DiagonalNormal`.
+
+    **Raises:** `ValueError` for another family.
+    """
 
     encoder: Callable
     steps: tuple[Callable, ...]

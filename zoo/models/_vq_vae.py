@@ -56,7 +56,7 @@ class VQVAE(AbstractVAE):
         - `image_shape`: `(channels, height, width)`; height and width divide by 4, and the grid has a quarter of each.
         - `codebook_size`: K, how many codes there are, at least 2.
         - `code_size`: dimensions of a code's vector, at least 1.
-        - `width_size`: channels at full height and width; at half of them it is twice as many.
+        - `width_size`: channels of each network's first stage; of its second twice as many.
         - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
         - `prior`: `priors.UniformCodes` unless given; `priors.Autoregressive` of the grid's shape is learned.
         - `key`: for the initial weights.

@@ -17,7 +17,10 @@ class GridEncoder(eqx.Module):
     stages: Sequential
 
     def __init__(self, image_shape: tuple[int, int, int], code_size: int, *, width_size: int = 32, key: PRNGKeyArray):
-        """**Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
+        """**Arguments:** `image_shape`: `(channels, height, width)`; `code_size`: length of each vector; `width_size`:
+        channels of the first stage, half of those of the second.
+
+        **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
         check_image_network("GridEncoder", image_shape, width_size)
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3 = jr.split(key, 3)
@@ -38,7 +41,10 @@ class GridDecoder(eqx.Module):
     stages: Sequential
 
     def __init__(self, code_size: int, image_shape: tuple[int, ...], *, width_size: int = 32, key: PRNGKeyArray):
-        """**Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
+        """**Arguments:** `code_size`: length of each vector; `image_shape`: `(channels, height, width)`; `width_size`:
+        channels of the first stage of upsampling, half of those of the second.
+
+        **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
         check_image_network("GridDecoder", image_shape, width_size)
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3, key4 = jr.split(key, 4)

@@ -12,13 +12,18 @@ from ._conv import conv
 def lecun_normal(shape: tuple[int, ...], fan_in: int, *, key: PRNGKeyArray) -> Float[Array, " ..."]:
     r"""Weights $\sim N(0, 1/\text{fan in})$: the variance that SELU's fixed point is derived for.
 
+    **Arguments:** `shape`: of the weights; `fan_in`: how many inputs are added up for one output.
+
     Klambauer et al., "Self-Normalizing Neural Networks", 2017, section 3.
     """
     return jr.normal(key, shape) * fan_in**-0.5
 
 
 class Linear(eqx.Module):
-    """An affine map of a vector, initialised LeCun-normal with no bias."""
+    """An affine map of a vector, initialised LeCun-normal with no bias.
+
+    **Arguments:** `in_size`, `out_size`: dimensions of the vector and of what it becomes.
+    """
 
     weight: Float[Array, " in_size out_size"]
     bias: Float[Array, " out_size"]
@@ -34,7 +39,8 @@ class Linear(eqx.Module):
 class Conv(eqx.Module):
     """A convolution of one image, zero-padded to its own size; channels last.
 
-    `operation` is `conv`, or `upsample_conv` for twice the height and width.
+    **Arguments:** `channels`, `out_channels`; `size`: rows and columns of the kernel; `operation`: `conv`, or
+    `upsample_conv` for twice the height and width.
     """
 
     kernel: Float[Array, " rows columns channels out_channels"]
@@ -53,14 +59,20 @@ class Conv(eqx.Module):
 
 
 def upsample(x: Float[Array, " height width channels"]) -> Float[Array, " tall wide channels"]:
-    """Each pixel as a 2 x 2 block."""
+    """Each pixel as a 2 x 2 block.
+
+    **Arguments:** `x`: `(height, width, channels)`.
+    """
     height, width, channels = x.shape
     blocks = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
     return blocks.reshape(2 * height, 2 * width, channels)
 
 
 def max_pool(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow channels"]:
-    """The largest value of each 2 x 2 block; height and width must be even."""
+    """The largest value of each 2 x 2 block.
+
+    **Arguments:** `x`: `(height, width, channels)`, both sides even.
+    """
     height, width, channels = x.shape
     # Pairs, and no reduction: XLA's reduce_window costs fifteen times as much in the backward pass on a CPU, and the
     # gradient of a reduced maximum divides by how often it occurs, which is never where XLA rounds it twice.
@@ -72,13 +84,18 @@ def max_pool(x: Float[Array, " height width channels"]) -> Float[Array, " low na
 def gelu_sigmoid(x: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
     r"""GELU in its sigmoid form, $x \, \sigma(1.702 x)$.
 
+    **Arguments:** `x`: of any shape.
+
     Hendrycks & Gimpel, "Gaussian Error Linear Units", 2016, section 2.
     """
     return x * jax.nn.sigmoid(1.702 * x)
 
 
 class Sequential(eqx.Module):
-    """Layers called one after the other; each takes one array and returns one."""
+    """Layers called one after the other; each takes one array and returns one.
+
+    **Fields:** `layers`: Modules and functions, the first to be called first.
+    """
 
     layers: tuple[Callable, ...]
 

@@ -28,7 +28,10 @@ class Networks(NamedTuple):
 
 
 def fully_connected(*, width_size: int = 200, depth: int = 2, activation: Callable = jax.nn.selu) -> Networks:
-    """Two `MLP`s; data of any shape are flattened inside."""
+    """Two `MLP`s; data of any shape are flattened inside.
+
+    **Arguments:** `width_size`, `depth`, `activation`: as in `MLP`.
+    """
     hidden = partial(MLP, width_size=width_size, depth=depth, activation=activation)
     return Networks(
         lambda in_shape, out_size, *, key: hidden(in_shape, (out_size,), key=key),
@@ -37,13 +40,19 @@ def fully_connected(*, width_size: int = 200, depth: int = 2, activation: Callab
 
 
 def convolutional(*, width_size: int = 32, norm: str = "none") -> Networks:
-    """`ConvEncoder` and `ConvDecoder`: images whose sides divide by 4."""
+    """`ConvEncoder` and `ConvDecoder`: images whose sides divide by 4.
+
+    **Arguments:** `width_size`, `norm`: as in `ConvEncoder`.
+    """
     options = dict(width_size=width_size, norm=norm)
     return Networks(partial(ConvEncoder, **options), partial(ConvDecoder, **options))
 
 
 def networks_for(data_shape: tuple[int, ...]) -> Networks:
-    """What a model takes unless told otherwise: `convolutional()` for images, `fully_connected()` for vectors."""
+    """What a model takes unless told otherwise: `convolutional()` for images, `fully_connected()` for vectors.
+
+    **Arguments:** `data_shape`: `(channels, height, width)` of an image, `(dimensions,)` of a vector.
+    """
     return convolutional() if len(data_shape) == 3 else fully_connected()
 
 
@@ -64,7 +73,7 @@ class MLP(eqx.Module):
         activation: Callable,
         key: PRNGKeyArray,
     ):
-        """**Arguments:** `depth` hidden layers of `width_size` units, each followed by `activation`."""
+        """**Arguments:** `in_shape`, `out_shape`: of the arrays; `depth` hidden layers of `width_size` units, each followed by `activation`."""
         sizes = [math.prod(in_shape)] + [width_size] * depth + [math.prod(out_shape)]
         keys = jr.split(key, depth + 1)
         layers = [Linear(a, b, key=key) for a, b, key in zip(sizes[:-1], sizes[1:], keys, strict=True)]
@@ -101,7 +110,17 @@ def check_image_network(call: str, image_shape: tuple[int, ...], width_size: int
 
 
 class ConvEncoder(eqx.Module):
-    """Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map."""
+    """Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map.
+
+    **Arguments:**
+
+    - `image_shape`: `(channels, height, width)`.
+    - `out_size`: how many numbers to make of it.
+    - `width_size`: channels of the first stage, half of those of the second.
+    - `norm`: after each convolution: "none", "group" (`GroupNorm`) or "batch" (`BatchNorm`).
+
+    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+    """
 
     stages: Sequential
     head: Linear
@@ -130,7 +149,13 @@ class ConvEncoder(eqx.Module):
 
 
 class ConvDecoder(eqx.Module):
-    """An affine map to small images, then two stages of upsampling and two 3 x 3 convolutions each."""
+    """An affine map to small images, then two stages of upsampling and two 3 x 3 convolutions each.
+
+    **Arguments:** `latent_size`: dimensions of z; the others as in `ConvEncoder`, the first stage being the one at
+    half the height and width.
+
+    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+    """
 
     head: Linear
     stages: Sequential

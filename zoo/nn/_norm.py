@@ -14,7 +14,8 @@ class BatchNorm(eqx.Module):
 
     $$y = \gamma \, \frac{x - E[x]}{\sqrt{Var[x] + \epsilon}} + \beta$$
 
-    with moments over height, width and every axis named in `axis_names` (`jax.vmap(..., axis_name=...)`).
+    with moments over height, width and every axis named in `axis_names` (`jax.vmap(..., axis_name=...)`), for each
+    of `channels`; `epsilon` is added to the variance.
     This is the layer in training; it holds no running averages. What a datum is worth then depends on its
     neighbours, so a model is scored only after `zoo.freeze` has replaced each `BatchNorm` by the
     `ChannelAffine` of the population.
@@ -52,7 +53,10 @@ class BatchNorm(eqx.Module):
 
 
 class ChannelAffine(eqx.Module):
-    """A scale and a shift for each channel: what a frozen `BatchNorm` is."""
+    """A scale and a shift for each channel: what a frozen `BatchNorm` is.
+
+    **Fields:** `scale`, `shift`: `(channels,)`.
+    """
 
     scale: Float[Array, " channels"]
     shift: Float[Array, " channels"]
@@ -63,6 +67,10 @@ class ChannelAffine(eqx.Module):
 
 class GroupNorm(eqx.Module):
     r"""Normalisation of one example by its own moments over height, width and each group of channels.
+
+    **Arguments:** `channels`; `groups` that they are divided into; `epsilon` is added to the variance.
+
+    **Raises:** `ValueError` where the groups do not divide the channels.
 
     Wu & He, "Group Normalization", 2018, equations 1 to 5.
     """

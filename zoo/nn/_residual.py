@@ -18,6 +18,8 @@ class ResidualBlock(eqx.Module):
 
     The last kernel starts at zeros, so a deep network starts as a shallow one.
 
+    **Arguments:** `channels` of the image, before and after.
+
     He et al., "Identity mappings in deep residual networks", 2016, figure 1b; Goyal et al., "Accurate, large
     minibatch SGD", 2017, section 5.1, for the zeros.
     """
@@ -36,7 +38,10 @@ class ResidualBlock(eqx.Module):
 
 
 def space_to_depth(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow more"]:
-    """Each 2 x 2 block of pixels as one pixel of four times the channels: before a 1 x 1 convolution, a strided one."""
+    """Each 2 x 2 block of pixels as one pixel of four times the channels: before a 1 x 1 convolution, a strided one.
+
+    **Arguments:** `x`: `(height, width, channels)`, both sides even.
+    """
     height, width, channels = x.shape
     blocks = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
     return blocks.reshape(height // 2, width // 2, 4 * channels)
@@ -61,7 +66,17 @@ def _check(call: str, image_shape: tuple[int, ...], width_size: int, depth: int)
 
 
 class ResidualEncoder(eqx.Module):
-    """Stages of residual blocks; between them height and width halve and channels double; then an affine map."""
+    """Stages of residual blocks; between them height and width halve and channels double; then an affine map.
+
+    **Arguments:**
+
+    - `image_shape`: `(channels, height, width)`, the sides even and at least 8.
+    - `out_size`: how many numbers to make of it.
+    - `width_size`: channels of the first stage.
+    - `depth`: blocks in each stage.
+
+    **Raises:** `ValueError` for other sides, and for a width or depth below 1.
+    """
 
     stages: Sequential
     head: Linear
@@ -95,7 +110,10 @@ class ResidualEncoder(eqx.Module):
 
 
 class ResidualDecoder(eqx.Module):
-    """`ResidualEncoder` backwards: nearest-neighbour upsampling where that halves."""
+    """`ResidualEncoder` backwards: nearest-neighbour upsampling where that halves.
+
+    **Arguments:** `latent_size`: dimensions of z; the others as in `ResidualEncoder`.
+    """
 
     head: Linear
     stages: Sequential
@@ -131,6 +149,9 @@ class ResidualDecoder(eqx.Module):
 
 
 def residual(*, width_size: int = 32, depth: int = 1) -> Networks:
-    """`ResidualEncoder` and `ResidualDecoder`: images with even sides of at least 8."""
+    """`ResidualEncoder` and `ResidualDecoder`: images with even sides of at least 8.
+
+    **Arguments:** `width_size`, `depth`: as in `ResidualEncoder`.
+    """
     options = dict(width_size=width_size, depth=depth)
     return Networks(partial(ResidualEncoder, **options), partial(ResidualDecoder, **options))

@@ -14,7 +14,10 @@ _LAST_STEP = 2**31 - 1
 
 
 class Scheduled(eqx.Module):
-    """An objective some of whose parameters follow the training step; see `scheduled`."""
+    """An objective some of whose parameters follow the training step; see `scheduled`.
+
+    **Fields:** `objective`; `schedules`: by the name of each parameter, a function of the step.
+    """
 
     objective: Callable
     schedules: dict[str, Callable]
@@ -74,7 +77,10 @@ def scheduled(objective: Callable, **schedules: Any) -> Scheduled:
 
 
 def at_step(objective: Callable, step: Step) -> Callable:
-    """The objective of a step: `objective` itself, unless it is `scheduled`."""
+    """The objective of a step: `objective` itself, unless it is `scheduled`.
+
+    **Arguments:** `objective`: one of `zoo.objectives`; `step`: counted from 0, it may be traced.
+    """
     return objective.at(step) if isinstance(objective, Scheduled) else objective
 
 

@@ -15,10 +15,11 @@ class Schedule(eqx.Module):
     """A value that goes from `start` to `stop` within `steps` steps, and keeps its last value from there on.
 
     It is a function of the step, as optax's schedules are, and may stand wherever one of those does. The
-    way is gone `cycles` times over, each time in the first `ramp` of the cycle.
+    way is gone `cycles` times over, each time in the first `ramp` of the cycle; `shape` makes of the progress, in
+    [0, 1], the share of the way that is gone.
     """
 
-    shape: Callable[[Scalar], Scalar]  # progress in [0, 1] to the share of the way that is gone
+    shape: Callable[[Scalar], Scalar]
     start: float
     stop: float
     steps: int
@@ -69,7 +70,7 @@ def cosine_schedule(steps: int, *, start: float = 0.0, stop: float = 1.0) -> Sch
 
     $v(t) = a + \frac{b - a}{2} \left(1 - \cos(\pi \min(t / T, 1))\right)$
 
-    Arguments, result and errors are those of `linear_schedule`.
+    **Arguments:** `steps`, `start`, `stop`, and the result and errors too, as in `linear_schedule`.
     """
     return _schedule("cosine_schedule", _half_cosine, start, stop, steps)
 

@@ -23,7 +23,7 @@ class Discriminator(eqx.Module):
     mlp: eqx.nn.MLP
 
     def __init__(self, latent_size: int, *, width_size: int = 1000, depth: int = 5, key: PRNGKeyArray):
-        """**Arguments:** dimensions of z; `depth` hidden layers of `width_size` leaky rectified units."""
+        """**Arguments:** `latent_size`: dimensions of z; `depth` hidden layers of `width_size` leaky rectified units."""
         self.mlp = eqx.nn.MLP(latent_size, "scalar", width_size, depth, lambda x: jax.nn.leaky_relu(x, 0.2), key=key)
 
     def __call__(self, z: Float[Array, " latent"]) -> Scalar:
@@ -31,7 +31,9 @@ class Discriminator(eqx.Module):
 
 
 def permute_dims(zs: Float[Array, " batch latent"], *, key: PRNGKeyArray) -> Float[Array, " batch latent"]:
-    """Each dimension shuffled over the batch on its own: draws, about, of the product of the marginals.
+    r"""Each dimension shuffled over the batch on its own: draws, about, of $\prod_j q(z_j)$.
+
+    **Arguments:** `zs`: one draw for each example, `(batch, latent)`.
 
     ??? cite "Reference"
 

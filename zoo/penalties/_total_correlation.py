@@ -51,7 +51,7 @@ def minibatch_weighted(batch_size: int, dataset_size: int) -> Float[Array, " bat
     Its mean lies below log q(z), by up to log N; for the large weight that an example's own posterior
     gets it is less noisy than `minibatch_stratified`. The constants are kept.
 
-    Arguments and result are those of `minibatch_stratified`.
+    **Arguments:** `batch_size`, `dataset_size`, and the result too, as in `minibatch_stratified`.
 
     ??? cite "Reference"
 
@@ -62,7 +62,14 @@ def minibatch_weighted(batch_size: int, dataset_size: int) -> Float[Array, " bat
 
 
 class KLDecomposition(NamedTuple):
-    """Three parts, in nats, whose sum is the mean of log q(z | x) - log p(z)."""
+    r"""Three parts, in nats, whose sum is the mean of $\log q(z \mid x) - \log p(z)$.
+
+    **Fields:**
+
+    - `mutual_information`: of example and latent, the mean of $\log q(z \mid x) - \log q(z)$.
+    - `total_correlation`: of the latent's dimensions, the mean of $\log q(z) - \sum_j \log q(z_j)$.
+    - `dimension_wise_kl`: the mean of $\sum_j \log q(z_j) - \log p(z)$.
+    """
 
     mutual_information: Scalar
     total_correlation: Scalar

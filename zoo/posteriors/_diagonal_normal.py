@@ -16,6 +16,8 @@ class DiagonalNormal(AbstractPosterior):
     $$\log q(z) = -\sum_j \left[\tfrac12 \left(\tfrac{z_j - \mu_j}{\sigma_j}\right)^2
       + \log \sigma_j + \tfrac12 \log 2\pi\right], \qquad z = \mu + \sigma \odot \epsilon$$
 
+    **Fields:** `mean`, and `log_scale` = $\log \sigma$: `(latent,)`.
+
     Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, equation 9 and appendix B.
     """
 

@@ -77,6 +77,10 @@ class FlowPosterior(eqx.Module):
         self.latent_size = latent_size
 
     def num_params(self, latent_size: int) -> int:
+        """How many numbers the encoder gives.
+
+        **Raises:** `ValueError` for another latent size than the flow's.
+        """
         if latent_size != self.latent_size:
             raise ValueError(
                 f"`FlowPosterior(latent_size={self.latent_size})` got a model of latent_size={latent_size}; "

@@ -19,6 +19,9 @@ class BottomUpPosterior(AbstractPosterior):
     z is a tuple, the layer next to the data first. `mean` is what is drawn where every layer takes its
     conditional mean; above the first layer that is not exactly E[z].
 
+    **Fields:** `first`: q(z_1 | x); `links`: for each next layer a network from the latent below to the parameters of
+    its `family`.
+
     Burda et al., "Importance Weighted Autoencoders", 2016, equation 3.
     """
 
@@ -32,6 +35,7 @@ class BottomUpPosterior(AbstractPosterior):
 
     @property
     def mean(self) -> PyTree[Float[Array, " ..."]]:
+        """What is drawn where every layer takes its conditional mean."""
         zs = [self.first.mean]
         for layer in range(1, len(self.links) + 1):
             zs.append(self.above(layer, zs[-1]).mean)
@@ -65,6 +69,8 @@ class TopDownPosterior(AbstractPosterior):
     z is a tuple, the layer next to the data first. `mean` is what is drawn where every layer takes its
     conditional mean; below the top that is not exactly E[z].
 
+    **Fields:** `evidence`: the normals $m_l, s_l$ of each layer, the data's end first; `prior`: that of the model.
+
     Sønderby et al., "Ladder Variational Autoencoders", 2016, equations 16 to 19.
     """
 
@@ -80,6 +86,7 @@ class TopDownPosterior(AbstractPosterior):
 
     @property
     def mean(self) -> PyTree[Float[Array, " ..."]]:
+        """What is drawn where every layer takes its conditional mean."""
         zs = (self.evidence[-1].mean,)
         for layer in reversed(range(len(self.evidence) - 1)):
             zs = (self.below(layer, zs[0]).mean, *zs)

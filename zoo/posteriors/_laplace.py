@@ -20,6 +20,8 @@ class Laplace(AbstractPosterior):
     The standard deviation is $\sqrt 2 b$. The noise is a function of u alone and is finite: $1 - |u|$ is at
     least half a unit in the last place of one.
 
+    **Fields:** `mean` = $\mu$, and `log_scale` = $\log b$: `(latent,)`.
+
     Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, section 2.4, "location-scale families".
     """
 

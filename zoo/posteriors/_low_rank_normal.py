@@ -24,6 +24,8 @@ class LowRankNormal(AbstractPosterior):
     $$\log \det \Sigma = 2 \sum_j \log \sigma_j + \log \det(I + W^\top W), \qquad
       (z - \mu)^\top \Sigma^{-1} (z - \mu) = \min_a \|y - W a\|^2 + \|a\|^2$$
 
+    **Fields:** `mean`, and `log_scale` = $\log \sigma$: `(latent,)`; `factor` = U: `(latent, rank)`.
+
     `LowRankFamily` is the family. Ong, Nott & Smith, "Gaussian variational approximation with a factor
     covariance structure", 2018, equation 5.
     """
@@ -88,6 +90,10 @@ class LowRankFamily(eqx.Module):
         self.rank = rank
 
     def num_params(self, latent_size: int) -> int:
+        """How many numbers the encoder gives.
+
+        **Raises:** `ValueError` for a latent smaller than the rank.
+        """
         check_latent_size("LowRankFamily", latent_size)
         if self.rank > latent_size:
             raise ValueError(

@@ -21,6 +21,8 @@ class Point(AbstractPosterior):
     model = zoo.fit_prior(result.model, xs, components=10, key=key)
     ```
 
+    **Fields:** `mean`: the point, `(latent,)`.
+
     Ghosh et al., "From variational to deterministic autoencoders", 2020, sections 3 and 4. Their gradient
     penalty differentiates the decoder, which penalties do not see.
     """
@@ -34,6 +36,7 @@ class Point(AbstractPosterior):
 
     @classmethod
     def from_params(cls, params: Float[Array, " params"]) -> "Point":
+        """The parameters are the point."""
         return cls(params)
 
     # There is no log q(z | x) that `zoo.estimators.stl` and `dreg` could differentiate.

@@ -56,7 +56,7 @@ def average(optimiser: optax.GradientTransformation, *, decay: float = 0.999) ->
 def averaged(state: TrainState) -> AbstractVAE:
     """The model with the averaged weights, from a state whose optimiser is an `average`.
 
-    With `BatchNorm` inside it still needs `zoo.freeze`.
+    **Arguments:** `state`: of a `Fit`. With `BatchNorm` inside, the model still needs `zoo.freeze`.
 
     **Raises:** `ValueError` where the optimiser keeps no average.
     """

@@ -16,7 +16,10 @@ _NAME = re.compile(r"step-(\d{1,18})\.safetensors", re.ASCII)
 
 
 class Checkpoint(NamedTuple):
-    """A state that was loaded, its step, and for each newer file that was passed over the reason."""
+    """A state that was loaded.
+
+    **Fields:** `state`: what was saved; `step`: when; `skipped`: for each newer file that was passed over, the reason.
+    """
 
     state: PyTree
     step: int
@@ -58,7 +61,7 @@ def load_newest(
 ) -> Checkpoint | None:
     """The newest checkpoint that is whole, with the reasons why newer ones were passed over.
 
-    **Arguments:** as those of `zoo.load`.
+    **Arguments:** `directory`: the run's; the others as in `zoo.load`.
 
     **Returns:** a `Checkpoint`, or `None` where the directory holds no checkpoint at all.
 
@@ -82,7 +85,10 @@ def load_newest(
 
 
 def checkpoints(directory: str | os.PathLike) -> list[Path]:
-    """The checkpoint files in `directory`, the oldest step first; none where there is no directory."""
+    """The checkpoint files of a run, the oldest step first.
+
+    **Arguments:** `directory`: the run's; no files where there is none.
+    """
     try:
         names = os.listdir(directory)
     except FileNotFoundError:
@@ -92,9 +98,11 @@ def checkpoints(directory: str | os.PathLike) -> list[Path]:
 
 @contextlib.contextmanager
 def run_lock(directory: str | os.PathLike) -> Iterator[None]:
-    """Hold `directory` for one writer, and remove what killed writers left half written.
+    """Hold a directory for one writer, and remove what killed writers left half written.
 
     The operating system drops the lock when the process ends, however it ends.
+
+    **Arguments:** `directory`: the run's.
 
     **Raises:** `BlockingIOError` in one line where another process or thread holds it.
     """

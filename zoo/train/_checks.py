@@ -30,7 +30,12 @@ def check_fit(
     resume: bool = False,
     mesh: Mesh | None = None,
 ) -> None:
-    """Refuse a training run that cannot work, in Python and before anything compiles."""
+    """Refuse a training run that cannot work, in Python and before anything compiles.
+
+    **Arguments:** as in `zoo.fit`.
+
+    **Raises:** `ValueError` naming the argument, its value and the way out.
+    """
     check_evaluation("fit", model, xs, ys, k=k, observe=observe)
     if held_out is not None:
         check_examples("fit(held_out)", model, held_out)

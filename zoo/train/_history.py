@@ -26,7 +26,9 @@ def append_rows(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None
 
 
 def write_history(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None:
-    """Write `rows`, such as a `Fit`'s history, as the whole of the file `path`: a `metrics.jsonl`.
+    """Write a history as the whole of a file: a `metrics.jsonl`.
+
+    **Arguments:** `path`: the file; `rows`: such as a `Fit`'s `history`.
 
     **Raises:** `OSError` naming the file where it cannot be written; what was there then stays.
     """
@@ -40,7 +42,10 @@ def sync_history(path: str | os.PathLike) -> None:
 
 
 def read_history(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """The rows in a `metrics.jsonl`, up to the first line that is torn; no rows where there is no file."""
+    """The rows in a `metrics.jsonl`, up to the first line that is torn.
+
+    **Arguments:** `path`: the file; no rows where there is none.
+    """
     return [row for _, row in _lines(path)]
 
 

@@ -3,7 +3,9 @@ from jax.sharding import AxisType, Mesh
 
 
 def data_mesh(devices: int | None = None) -> Mesh:
-    """The first `devices` devices, or all, in a row: the `mesh` over which `fit` divides its batches.
+    """Devices in a row: the `mesh` over which `fit` divides its batches.
+
+    **Arguments:** `devices`: how many, the first ones; all unless given.
 
     Several devices of a CPU exist only if asked for before jax starts:
     `jax.config.update("jax_num_cpu_devices", 4)`.

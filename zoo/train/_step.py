@@ -21,6 +21,8 @@ class TrainState(eqx.Module):
     """Everything that training carries from one step to the next, as one PyTree.
 
     All randomness of step t is `fold_in(key, t)`, so a saved state continues as if never stopped.
+
+    **Arguments:** `model`: untrained; `optimiser`: an optax one, whose state starts here.
     """
 
     model: AbstractVAE
