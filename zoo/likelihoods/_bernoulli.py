@@ -9,6 +9,12 @@ from ._split import split
 
 
 def bernoulli_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Bernoulli pixels, one logit each: $\log p(x \mid \eta) = x \eta - \log(1 + e^\eta)$.
+
+    A probability (counting measure) for x in {0, 1}. For grey x in (0, 1) the same formula is the expected
+    log-probability of the pixel binarised with probability x: no density of x, and to be compared with none.
+    Outside [0, 1] it is -inf.
+    """
     logits, x = split(params, x, 1, "bernoulli")
     outside = (x < 0) | (x > 1)
     # clipped first: an infinity in the arm not taken would still make the gradient NaN
@@ -28,9 +34,3 @@ def bernoulli_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Floa
 bernoulli = Likelihood(
     bernoulli_log_prob, bernoulli_mean, bernoulli_sample, channels=1, measure="counting", support=(0.0, 1.0)
 )
-r"""Bernoulli pixels, one logit each: $\log p(x \mid \eta) = x \eta - \log(1 + e^\eta)$.
-
-A probability (counting measure) for x in {0, 1}. For grey x in (0, 1) the same formula is the expected
-log-probability of the pixel binarised with probability x: no density of x, and to be compared with none.
-Outside [0, 1] it is -inf.
-"""

@@ -15,6 +15,16 @@ _LOW, _HIGH = -3.0, 12.0
 
 
 def beta_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Beta on [0, 1]: the logarithms of both shapes for every dimension, two channels in this order.
+
+    $$p(x \mid r, s) = \frac{\Gamma(a + b)}{\Gamma(a) \Gamma(b)} x^{a - 1} (1 - x)^{b - 1}$$
+
+    A density (Lebesgue measure) on (0, 1), -inf outside [0, 1]. The logarithms of a and b are r and s, bent by
+    two softplus to stay between -3 and 12: the standard deviation then stays above $e^{-6}/\sqrt 8$ for a mean
+    of 1/2, and the density cannot collapse onto a point. Where a or b is below 1 it is still unbounded at 0 or
+    1: x is moved inside by the smallest positive float, or half a unit in the last place of 1, and data should
+    be dequantised.
+    """
     raw_a, raw_b, x = split(params, x, 2, "beta")
     log_a, log_b = between(raw_a, _LOW, _HIGH), between(raw_b, _LOW, _HIGH)
     a, b = jnp.exp(log_a), jnp.exp(log_b)
@@ -56,13 +66,3 @@ def beta_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[Arr
 
 
 beta = Likelihood(beta_log_prob, beta_mean, beta_sample, channels=2, support=(0.0, 1.0))
-r"""Beta on [0, 1]: the logarithms of both shapes for every dimension, two channels in this order.
-
-$$p(x \mid r, s) = \frac{\Gamma(a + b)}{\Gamma(a) \Gamma(b)} x^{a - 1} (1 - x)^{b - 1}$$
-
-A density (Lebesgue measure) on (0, 1), -inf outside [0, 1]. The logarithms of a and b are r and s, bent by
-two softplus to stay between -3 and 12: the standard deviation then stays above $e^{-6}/\sqrt 8$ for a mean
-of 1/2, and the density cannot collapse onto a point. Where a or b is below 1 it is still unbounded at 0 or
-1: x is moved inside by the smallest positive float, or half a unit in the last place of 1, and data should
-be dequantised.
-"""

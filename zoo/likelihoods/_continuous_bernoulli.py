@@ -9,6 +9,15 @@ from ._split import split
 
 
 def continuous_bernoulli_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Continuous Bernoulli pixels, one logit each: $\log p(x \mid \eta) = x \eta - A(\eta)$.
+
+    A density (Lebesgue measure) on [0, 1].
+    The mean is $A'(\eta)$ and not the sigmoid of the logit. The density at x = 0 and x = 1 is unbounded in
+    $\eta$: train and score on dequantised pixels (`zoo.data.dequantise`). Outside [0, 1] it is -inf.
+
+    Loaiza-Ganem and Cunningham, "The continuous Bernoulli: fixing a pervasive error in variational
+    autoencoders", 2019.
+    """
     logits, x = split(params, x, 1, "continuous_bernoulli")
     outside = (x < 0) | (x > 1)
     each = special.cb_log_prob(jnp.clip(x, 0.0, 1.0), logits)
@@ -31,12 +40,3 @@ continuous_bernoulli = Likelihood(
     measure="lebesgue",
     support=(0.0, 1.0),
 )
-r"""Continuous Bernoulli pixels, one logit each: $\log p(x \mid \eta) = x \eta - A(\eta)$.
-
-A density (Lebesgue measure) on [0, 1].
-The mean is $A'(\eta)$ and not the sigmoid of the logit. The density at x = 0 and x = 1 is unbounded in
-$\eta$: train and score on dequantised pixels (`zoo.data.dequantise`). Outside [0, 1] it is -inf.
-
-Loaiza-Ganem and Cunningham, "The continuous Bernoulli: fixing a pervasive error in variational
-autoencoders", 2019.
-"""

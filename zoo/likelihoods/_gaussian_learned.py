@@ -11,6 +11,14 @@ from ._split import groups, split
 
 
 def gaussian_learned_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Gaussian with a mean and a log-scale for every dimension, two channels in this order.
+
+    $$\log p(x \mid \mu, r) = -\frac{(x - \mu)^2}{2 \sigma^2} - \log \sigma - \frac12 \log 2\pi, \qquad
+    \log \sigma = -6 + \mathrm{softplus}(r + 6)$$
+
+    A density (Lebesgue measure) on the real line. The scale stays above exp(-6) = 0.0025 in the units of x,
+    less than one grey level of images in [0, 1], so that the density cannot grow without bound.
+    """
     mean, raw, x = split(params, x, 2, "gaussian_learned")
     log_scale = above(raw, LOG_SCALE_MIN)
     z = (x - mean) * jnp.exp(-log_scale)
@@ -27,11 +35,3 @@ def gaussian_learned_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) 
 
 
 gaussian_learned = Likelihood(gaussian_learned_log_prob, gaussian_learned_mean, gaussian_learned_sample, channels=2)
-r"""Gaussian with a mean and a log-scale for every dimension, two channels in this order.
-
-$$\log p(x \mid \mu, r) = -\frac{(x - \mu)^2}{2 \sigma^2} - \log \sigma - \frac12 \log 2\pi, \qquad
-\log \sigma = -6 + \mathrm{softplus}(r + 6)$$
-
-A density (Lebesgue measure) on the real line. The scale stays above exp(-6) = 0.0025 in the units of x,
-less than one grey level of images in [0, 1], so that the density cannot grow without bound.
-"""

@@ -17,9 +17,9 @@ class GaussianShared(eqx.Module):
     $$\log p(x \mid \mu) = -\frac{(x - \mu)^2}{2 \sigma^2} - \log \sigma - \frac12 \log 2\pi, \qquad
     \log \sigma = -6 + \mathrm{softplus}(r + 6)$$
 
-    A density (Lebesgue measure) on the real line; the decoder gives $\mu$ alone. `log_scale`, the $r$
-    above, is a trainable leaf of whatever model holds this; `channels`, `measure` and `support` are as in `Likelihood`. The scale stays above exp(-6) = 0.0025 in the
-    units of x.
+    A density (Lebesgue measure) on the real line; the decoder gives $\mu$ alone. `log_scale`, the $r$ above, is a
+    trainable leaf of whatever model holds this; `channels`, `measure` and `support` are as in `Likelihood`. The scale
+    stays above exp(-6) = 0.0025 in the units of x.
 
     Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", 2021.
     """

@@ -22,7 +22,9 @@ class Likelihood(NamedTuple):
     - `measure`: what the density is a density of: `"lebesgue"` (continuous) or `"counting"` (discrete).
     - `support`: the smallest interval that holds every possible value of a dimension.
 
-    A family with parameters of its own to learn is an `equinox.Module` with these same names.
+    A family without options is one of these, and its `log_prob` says what it is:
+    `help(zoo.likelihoods.bernoulli.log_prob)`. A family with parameters of its own to learn is an
+    `equinox.Module` with these same names.
     """
 
     log_prob: Callable[[Float[Array, " ..."], Array], Scalar]

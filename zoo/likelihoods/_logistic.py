@@ -10,6 +10,13 @@ from ._split import groups, split
 
 
 def logistic_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Logistic with a mean and a log-scale for every dimension, two channels in this order.
+
+    $$p(x \mid \mu, r) = \frac{e^{-z}}{s (1 + e^{-z})^2}, \qquad z = \frac{x - \mu}{s}, \quad
+    \log s = -6 + \mathrm{softplus}(r + 6)$$
+
+    A density (Lebesgue measure) on the real line; the scale stays above exp(-6) = 0.0025 in the units of x.
+    """
     mean, raw, x = split(params, x, 2, "logistic")
     log_scale = above(raw, LOG_SCALE_MIN)
     z = (x - mean) * jnp.exp(-log_scale)
@@ -26,10 +33,3 @@ def logistic_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float
 
 
 logistic = Likelihood(logistic_log_prob, logistic_mean, logistic_sample, channels=2)
-r"""Logistic with a mean and a log-scale for every dimension, two channels in this order.
-
-$$p(x \mid \mu, r) = \frac{e^{-z}}{s (1 + e^{-z})^2}, \qquad z = \frac{x - \mu}{s}, \quad
-\log s = -6 + \mathrm{softplus}(r + 6)$$
-
-A density (Lebesgue measure) on the real line; the scale stays above exp(-6) = 0.0025 in the units of x.
-"""

@@ -16,6 +16,17 @@ _LOW, _HIGH = -6.0, 12.0
 
 
 def negative_binomial_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Negative binomial counts: log-mean and log-size (inverse dispersion), two channels in this order.
+
+    $$p(x \mid \mu, s) = \frac{\Gamma(x + s)}{x!\, \Gamma(s)} \left(\frac{s}{s + \mu}\right)^s
+    \left(\frac{\mu}{s + \mu}\right)^x$$
+
+    A probability (counting measure) of whole numbers x >= 0, given as floats; -inf for any other x. Mean $\mu$,
+    variance $\mu + \mu^2/s$: overdispersed counts, such as those of single cells. The log-mean is bent as the
+    Poisson's is, the log-size by two softplus to stay between -6 and 12.
+
+    Lopez et al., "Deep generative modeling for single-cell transcriptomics", 2018, use it with these parameters.
+    """
     raw_mean, raw_size, x = split(params, x, 2, "negative_binomial")
     outside = (x < 0) | (x != jnp.floor(x))
     positive = jnp.where(outside, 1.0, jnp.maximum(x, 1.0))
@@ -63,14 +74,3 @@ negative_binomial = Likelihood(
     measure="counting",
     support=(0.0, math.inf),
 )
-r"""Negative binomial counts: log-mean and log-size (inverse dispersion), two channels in this order.
-
-$$p(x \mid \mu, s) = \frac{\Gamma(x + s)}{x!\, \Gamma(s)} \left(\frac{s}{s + \mu}\right)^s
-\left(\frac{\mu}{s + \mu}\right)^x$$
-
-A probability (counting measure) of whole numbers x >= 0, given as floats; -inf for any other x. Mean $\mu$,
-variance $\mu + \mu^2/s$: overdispersed counts, such as those of single cells. The log-mean is bent as the
-Poisson's is, the log-size by two softplus to stay between -6 and 12.
-
-Lopez et al., "Deep generative modeling for single-cell transcriptomics", 2018, use it with these parameters.
-"""

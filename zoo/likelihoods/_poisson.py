@@ -15,6 +15,12 @@ LOG_RATE_MAX = 20.0
 
 
 def poisson_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Poisson counts, one log-rate each: $\log p(x \mid \eta) = x \eta - e^\eta - \log x!$.
+
+    A probability (counting measure) of whole numbers x >= 0, given as floats; -inf for any other x. The
+    log-rate is $20 - \mathrm{softplus}(20 - r)$ of the parameter r: as good as r below 10, and never above 20,
+    a rate of 5e8.
+    """
     raw, x = split(params, x, 1, "poisson")
     outside = (x < 0) | (x != jnp.floor(x))
     positive = jnp.where(outside, 1.0, jnp.maximum(x, 1.0))
@@ -44,9 +50,3 @@ def poisson_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[
 poisson = Likelihood(
     poisson_log_prob, poisson_mean, poisson_sample, channels=1, measure="counting", support=(0.0, math.inf)
 )
-r"""Poisson counts, one log-rate each: $\log p(x \mid \eta) = x \eta - e^\eta - \log x!$.
-
-A probability (counting measure) of whole numbers x >= 0, given as floats; -inf for any other x. The
-log-rate is $20 - \mathrm{softplus}(20 - r)$ of the parameter r: as good as r below 10, and never above 20,
-a rate of 5e8.
-"""

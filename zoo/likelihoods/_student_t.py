@@ -12,6 +12,18 @@ from ._split import groups, split
 
 
 def student_t_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Student's t: location, log-scale and degrees of freedom for every dimension, three channels in this order.
+
+    $$p(x \mid \mu, r, s) = \frac{\Gamma(\frac{\nu + 1}{2})}{\Gamma(\frac\nu2) \sqrt{\pi \nu}\, \sigma}
+    \left(1 + \frac{(x - \mu)^2}{\nu \sigma^2}\right)^{-\frac{\nu + 1}{2}}, \qquad
+    \log \sigma = -6 + \mathrm{softplus}(r + 6), \quad \nu = 1 + \mathrm{softplus}(s)$$
+
+    A density (Lebesgue measure) on the real line, with tails that forgive outliers. The scale stays above
+    exp(-6) = 0.0025 in the units of x, the degrees of freedom above one, where the mean exists: it is the
+    location.
+
+    Takahashi et al., "Student-t variational autoencoder for robust density estimation", 2018.
+    """
     location, raw_scale, raw_freedom, x = split(params, x, 3, "student_t")
     log_scale = above(raw_scale, LOG_SCALE_MIN)
     half = 0.5 * _freedom(raw_freedom)  # half the degrees of freedom
@@ -45,15 +57,3 @@ def student_t_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Floa
 
 
 student_t = Likelihood(student_t_log_prob, student_t_mean, student_t_sample, channels=3)
-r"""Student's t: location, log-scale and degrees of freedom for every dimension, three channels in this order.
-
-$$p(x \mid \mu, r, s) = \frac{\Gamma(\frac{\nu + 1}{2})}{\Gamma(\frac\nu2) \sqrt{\pi \nu}\, \sigma}
-\left(1 + \frac{(x - \mu)^2}{\nu \sigma^2}\right)^{-\frac{\nu + 1}{2}}, \qquad
-\log \sigma = -6 + \mathrm{softplus}(r + 6), \quad \nu = 1 + \mathrm{softplus}(s)$$
-
-A density (Lebesgue measure) on the real line, with tails that forgive outliers. The scale stays above
-exp(-6) = 0.0025 in the units of x, the degrees of freedom above one, where the mean exists: it is the
-location.
-
-Takahashi et al., "Student-t variational autoencoder for robust density estimation", 2018.
-"""

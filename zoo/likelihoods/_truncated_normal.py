@@ -17,6 +17,15 @@ _LOG_SCALE_MAX = math.log(2)
 
 
 def truncated_normal_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
+    r"""Normal restricted to [0, 1] and normalised there: location and log-scale, two channels in this order.
+
+    $$p(x \mid \mu, r) = \frac{\phi(z)}{\sigma\,(\Phi(\beta) - \Phi(\alpha))}, \qquad z = \frac{x - \mu}{\sigma},
+    \quad \alpha = \frac{-\mu}{\sigma}, \quad \beta = \frac{1 - \mu}{\sigma}$$
+
+    A density (Lebesgue measure) on [0, 1], -inf outside. The location may lie anywhere, and far outside gives
+    the density of an exponential; the scale is bent by two softplus to stay between exp(-6) = 0.0025 and 2.
+    Bounded for a given scale and location, but not over all locations: dequantise.
+    """
     location, raw, x = split(params, x, 2, "truncated_normal")
     scale = jnp.exp(between(raw, LOG_SCALE_MIN, _LOG_SCALE_MAX))
     outside = (x < 0) | (x > 1)
@@ -80,12 +89,3 @@ truncated_normal = Likelihood(
     channels=2,
     support=(0.0, 1.0),
 )
-r"""Normal restricted to [0, 1] and normalised there: location and log-scale, two channels in this order.
-
-$$p(x \mid \mu, r) = \frac{\phi(z)}{\sigma\,(\Phi(\beta) - \Phi(\alpha))}, \qquad z = \frac{x - \mu}{\sigma},
-\quad \alpha = \frac{-\mu}{\sigma}, \quad \beta = \frac{1 - \mu}{\sigma}$$
-
-A density (Lebesgue measure) on [0, 1], -inf outside. The location may lie anywhere, and far outside gives
-the density of an exponential; the scale is bent by two softplus to stay between exp(-6) = 0.0025 and 2.
-Bounded for a given scale and location, but not over all locations: dequantise.
-"""

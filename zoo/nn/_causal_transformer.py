@@ -21,8 +21,8 @@ class CausalTransformer(eqx.Module):
     head: Linear
 
     def __init__(self, length: int, num_classes: int, *, width_size: int = 64, depth: int = 2, key: PRNGKeyArray):
-        """**Arguments:** `length` of the sequence; `num_classes`: of each entry; `width_size`: features at each place, at least 1, of which a head of attention takes 32 if
-        they divide by it, else all; `depth`: blocks, at least 1.
+        """**Arguments:** `length` of the sequence; `num_classes` of each entry; `width_size`: features at each place,
+        at least 1, of which a head of attention takes 32 if they divide by it, else all; `depth`: blocks, at least 1.
 
         **Raises:** `ValueError` for sizes below 1.
         """

@@ -73,7 +73,9 @@ class MLP(eqx.Module):
         activation: Callable,
         key: PRNGKeyArray,
     ):
-        """**Arguments:** `in_shape`, `out_shape`: of the arrays; `depth` hidden layers of `width_size` units, each followed by `activation`."""
+        """**Arguments:** `in_shape`, `out_shape`: of the arrays; `depth` hidden layers of `width_size` units, each
+        followed by `activation`.
+        """
         sizes = [math.prod(in_shape)] + [width_size] * depth + [math.prod(out_shape)]
         keys = jr.split(key, depth + 1)
         layers = [Linear(a, b, key=key) for a, b, key in zip(sizes[:-1], sizes[1:], keys, strict=True)]

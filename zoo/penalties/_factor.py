@@ -23,7 +23,9 @@ class Discriminator(eqx.Module):
     mlp: eqx.nn.MLP
 
     def __init__(self, latent_size: int, *, width_size: int = 1000, depth: int = 5, key: PRNGKeyArray):
-        """**Arguments:** `latent_size`: dimensions of z; `depth` hidden layers of `width_size` leaky rectified units."""
+        """**Arguments:** `latent_size`: dimensions of z; `depth` hidden layers of `width_size` leaky rectified units
+        each.
+        """
         self.mlp = eqx.nn.MLP(latent_size, "scalar", width_size, depth, lambda x: jax.nn.leaky_relu(x, 0.2), key=key)
 
     def __call__(self, z: Float[Array, " latent"]) -> Scalar:

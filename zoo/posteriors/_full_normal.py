@@ -18,8 +18,8 @@ class FullNormal(AbstractPosterior):
     $$z = \mu + L \epsilon, \qquad \log q(z) = -\tfrac12 \|L^{-1}(z - \mu)\|^2
       - \sum_j \log L_{jj} - \tfrac n2 \log 2\pi$$
 
-    `mean` is $\mu$. The diagonal of L is given by its logarithms, `log_scale`; of `lower`, `(latent, latent)`, the part below
-    the diagonal is used. Where the likelihood is linear and normal this family holds the exact posterior.
+    `mean` is $\mu$. The diagonal of L is given by its logarithms, `log_scale`; of `lower`, `(latent, latent)`, the
+    part below the diagonal is used. Where the likelihood is linear and normal this family holds the exact posterior.
 
     Kingma & Welling, "An introduction to variational autoencoders", 2019, section 2.5.1.
     """
