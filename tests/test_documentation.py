@@ -69,6 +69,11 @@ def parameters(value):
     return {parameter.name for parameter in taken if parameter.kind not in kinds} - {"key", "self"}
 
 
+@named(ROOMS)
+def test_a_room_says_what_it_holds(name):
+    assert (getattr(zoo, name).__doc__ or "").endswith(".")
+
+
 def test_the_walk_finds_the_whole_house():
     assert len(FUNCTIONS) > 100 and len(CLASSES) > 70
     assert OTHERS == {"flows.Bijection", "data.FASHION_MNIST_CLASSES"}

@@ -1,3 +1,5 @@
+"""Data sets, toy densities with their exact log-densities, and what a model sees of a pixel."""
+
 from ._check import check_batch as check_batch
 from ._checkerboard import checkerboard as checkerboard
 from ._eight_gaussians import eight_gaussians as eight_gaussians

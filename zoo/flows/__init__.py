@@ -1,3 +1,5 @@
+"""Bijections of a vector with the logarithms of their Jacobian determinants."""
+
 from ._bijection import AbstractBijection as AbstractBijection, Bijection as Bijection
 from ._compose import Chain as Chain, Flip as Flip, Inverse as Inverse, stack as stack
 from ._coupling import Coupling as Coupling

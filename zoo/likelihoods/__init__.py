@@ -1,3 +1,5 @@
+"""p(x | parameters): what the numbers of a decoder mean."""
+
 from ._bernoulli import bernoulli as bernoulli
 from ._beta import beta as beta
 from ._bits import bits_per_dimension as bits_per_dimension, change_of_scale as change_of_scale

@@ -1,3 +1,5 @@
+"""Models: which z is drawn, and its densities."""
+
 from ._conditional_vae import ConditionalVAE as ConditionalVAE, check_labels as check_labels, given as given
 from ._conv_vae import ConvVAE as ConvVAE
 from ._discrete_vae import DiscreteVAE as DiscreteVAE

@@ -1,3 +1,5 @@
+"""Networks and layers. They know nothing of probability."""
+
 from ._causal_transformer import CausalTransformer as CausalTransformer
 from ._conv import conv as conv, upsample_conv as upsample_conv
 from ._grid_networks import GridDecoder as GridDecoder, GridEncoder as GridEncoder

@@ -1,3 +1,5 @@
+"""What is maximised: pure functions of the draws of one example, in nats."""
+
 from ._beta import beta_elbo as beta_elbo, capacity_elbo as capacity_elbo, free_bits as free_bits
 from ._elbo import elbo as elbo, elbo_kl as elbo_kl
 from ._iwae import ciwae as ciwae, iwae as iwae, miwae as miwae

@@ -1,3 +1,5 @@
+"""Figures: each function returns `(figure, axes)` and shows nothing."""
+
 from ._bound_vs_k import bound_vs_k as bound_vs_k
 from ._class_grid import class_grid as class_grid
 from ._density_2d import density_2d as density_2d

@@ -1,3 +1,5 @@
+"""q(z | x): what an encoder's numbers mean."""
+
 from ._categorical import Categorical as Categorical, StraightThrough as StraightThrough
 from ._diagonal_normal import DiagonalNormal as DiagonalNormal
 from ._flow_posterior import FlowedNormal as FlowedNormal, FlowPosterior as FlowPosterior

@@ -1,3 +1,5 @@
+"""p(z): what latents are drawn from."""
+
 from ._autoregressive import Autoregressive as Autoregressive
 from ._code import AbstractCodePrior as AbstractCodePrior, Code as Code
 from ._conditional_normal import ConditionalNormal as ConditionalNormal

@@ -1,3 +1,5 @@
+"""Training, and what is kept of it: loss, step, fit, frozen models, files."""
+
 from ._average import average as average, averaged as averaged
 from ._checkpoints import (
     Checkpoint as Checkpoint,
