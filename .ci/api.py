@@ -4,7 +4,6 @@ import inspect
 import pathlib
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 
 import jaxtyping
@@ -61,9 +60,7 @@ def docstring(member: pdoc.doc.Doc) -> str:
 
 
 def as_markdown(text: str) -> str:
-    """Formulas are kept from being read as Markdown, and references become paragraphs."""
-    text, *references = re.split(r'^\?\?\? cite "[^"]*"\n', text, flags=re.MULTILINE)
-    text = "\n".join([text, *map(textwrap.dedent, references)])
+    """Formulas are kept from being read as Markdown."""
     return re.sub(r"\$\$.+?\$\$|\$[^$]+\$", escaped, text, flags=re.DOTALL)
 
 

@@ -85,6 +85,7 @@ def test_says_what_it_is(name):
     own = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
     first = (own or "").strip().split("\n\n")[0]
     assert first.rstrip().endswith((".", ":", "$$")) and len(first) > 15
+    assert "???" not in own  # what other tools fold away, `help()` shows as it is
     # A dataclass or a NamedTuple without a docstring is given its signature for one.
     assert not first.startswith(f"{value.__name__}(")
 

@@ -40,11 +40,9 @@ def dreg(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
 
     **Arguments:** `objective`, `proposal`, and the result and errors too, as in `zoo.estimators.reparameterised`.
 
-    ??? cite "Reference"
-
-        Tucker et al., 2019, [Doubly reparameterized gradient estimators for Monte Carlo
-        objectives](https://arxiv.org/abs/1810.04152), section 3. The extension from
-        functions of the weights to functions of the three terms is ours.
+    Tucker et al., 2019, [Doubly reparameterized gradient estimators for Monte Carlo
+    objectives](https://arxiv.org/abs/1810.04152), section 3. The extension from
+    functions of the weights to functions of the three terms is ours.
     """
     check_pathwise("estimators.dreg", proposal)
     k = jax.tree.leaves(proposal.z)[0].shape[0]

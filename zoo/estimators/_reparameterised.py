@@ -26,10 +26,8 @@ def reparameterised(objective: Objective, proposal: Proposal) -> tuple[Scalar, D
 
     `ValueError` if the posterior's samples are not reparameterised.
 
-    ??? cite "Reference"
-
-        Kingma and Welling, 2014, [Auto-encoding variational Bayes](https://arxiv.org/abs/1312.6114),
-        section 2.4.
+    Kingma and Welling, 2014, [Auto-encoding variational Bayes](https://arxiv.org/abs/1312.6114),
+    section 2.4.
     """
     check_reparameterised("estimators.reparameterised", proposal)
     draws = proposal.score()
@@ -44,9 +42,7 @@ def detached(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
 
     **Arguments:** `objective`, `proposal`, and the result too, as in `zoo.estimators.reparameterised`.
 
-    ??? cite "Reference"
-
-        Bornschein and Bengio, 2015, [Reweighted wake-sleep](https://arxiv.org/abs/1406.2751), section 2.
+    Bornschein and Bengio, 2015, [Reweighted wake-sleep](https://arxiv.org/abs/1406.2751), section 2.
     """
     fixed = held_latents(proposal)
     draws = fixed.score()

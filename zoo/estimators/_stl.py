@@ -15,10 +15,8 @@ def stl(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
 
     **Arguments:** `objective`, `proposal`, and the result and errors too, as in `zoo.estimators.reparameterised`.
 
-    ??? cite "Reference"
-
-        Roeder, Wu and Duvenaud, 2017, [Sticking the landing](https://arxiv.org/abs/1703.09194),
-        algorithm 2.
+    Roeder, Wu and Duvenaud, 2017, [Sticking the landing](https://arxiv.org/abs/1703.09194),
+    algorithm 2.
     """
     check_pathwise("estimators.stl", proposal)
     draws = dataclasses.replace(

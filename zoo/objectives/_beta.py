@@ -34,10 +34,8 @@ def beta_elbo(draws: Draws, *, beta: Real) -> Scalar:
 
     `ValueError` if `beta` is negative, infinite or not a number.
 
-    ??? cite "Reference"
-
-        Higgins et al., 2017, [beta-VAE: learning basic visual concepts with a constrained variational
-        framework](https://openreview.net/forum?id=Sy2fzU9gl), equation (4).
+    Higgins et al., 2017, [beta-VAE: learning basic visual concepts with a constrained variational
+    framework](https://openreview.net/forum?id=Sy2fzU9gl), equation (4).
     """
     check_weight("beta_elbo", "beta", beta)
     return jnp.mean(draws.log_likelihood) - beta * divergence(draws)
@@ -65,10 +63,8 @@ def capacity_elbo(draws: Draws, *, gamma: Real, capacity: Real) -> Scalar:
 
     `ValueError` if `gamma` or `capacity` is negative, infinite or not a number.
 
-    ??? cite "Reference"
-
-        Burgess et al., 2018, [Understanding disentangling in beta-VAE](https://arxiv.org/abs/1804.03599),
-        equation (8).
+    Burgess et al., 2018, [Understanding disentangling in beta-VAE](https://arxiv.org/abs/1804.03599),
+    equation (8).
     """
     check_weight("capacity_elbo", "gamma", gamma)
     check_weight("capacity_elbo", "capacity", capacity)
@@ -97,10 +93,8 @@ def free_bits(draws: Draws, *, nats: Real) -> Scalar:
 
     `ValueError` if `nats` is negative, infinite or not a number.
 
-    ??? cite "Reference"
-
-        Kingma et al., 2016, [Improving variational inference with inverse autoregressive
-        flow](https://arxiv.org/abs/1606.04934), appendix C.8.
+    Kingma et al., 2016, [Improving variational inference with inverse autoregressive
+    flow](https://arxiv.org/abs/1606.04934), appendix C.8.
     """
     check_weight("free_bits", "nats", nats)
     return jnp.mean(draws.log_likelihood) - jnp.maximum(divergence(draws), nats)

@@ -17,10 +17,8 @@ def elbo(draws: Draws) -> Scalar:
 
     The bound on $\log p(x)$, nats.
 
-    ??? cite "Reference"
-
-        Kingma and Welling, 2014, [Auto-encoding variational Bayes](https://arxiv.org/abs/1312.6114),
-        equation (6).
+    Kingma and Welling, 2014, [Auto-encoding variational Bayes](https://arxiv.org/abs/1312.6114),
+    equation (6).
     """
     return jnp.mean(draws.log_weight)
 
@@ -45,10 +43,8 @@ def elbo_kl(draws: Draws) -> Scalar:
 
     `ValueError` if the posterior and prior have no divergence in closed form.
 
-    ??? cite "Reference"
-
-        Kingma and Welling, 2014, [Auto-encoding variational Bayes](https://arxiv.org/abs/1312.6114),
-        equation (7).
+    Kingma and Welling, 2014, [Auto-encoding variational Bayes](https://arxiv.org/abs/1312.6114),
+    equation (7).
     """
     if draws.kl is None:
         posterior = type(draws.posterior).__name__ if draws.posterior is not None else "unknown"

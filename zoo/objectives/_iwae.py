@@ -22,10 +22,8 @@ def iwae(draws: Draws) -> Scalar:
 
     The bound on $\log p(x)$, nats: tighter as k grows, and `zoo.objectives.elbo` at k = 1.
 
-    ??? cite "Reference"
-
-        Burda, Grosse and Salakhutdinov, 2016, [Importance weighted
-        autoencoders](https://arxiv.org/abs/1509.00519), equation (8).
+    Burda, Grosse and Salakhutdinov, 2016, [Importance weighted
+    autoencoders](https://arxiv.org/abs/1509.00519), equation (8).
     """
     return logsumexp(draws.log_weight) - math.log(number_of_draws(draws))
 
@@ -49,10 +47,8 @@ def miwae(draws: Draws, *, m: int) -> Scalar:
 
     `ValueError` if m does not divide k.
 
-    ??? cite "Reference"
-
-        Rainforth et al., 2018, [Tighter variational bounds are not necessarily
-        better](https://arxiv.org/abs/1802.04537), section 5, MIWAE.
+    Rainforth et al., 2018, [Tighter variational bounds are not necessarily
+    better](https://arxiv.org/abs/1802.04537), section 5, MIWAE.
     """
     k = number_of_draws(draws)
     if m < 1 or k % m != 0:
@@ -82,10 +78,8 @@ def ciwae(draws: Draws, *, beta: Real) -> Scalar:
 
     `ValueError` if `beta` lies outside [0, 1] or is not a number.
 
-    ??? cite "Reference"
-
-        Rainforth et al., 2018, [Tighter variational bounds are not necessarily
-        better](https://arxiv.org/abs/1802.04537), section 5, CIWAE.
+    Rainforth et al., 2018, [Tighter variational bounds are not necessarily
+    better](https://arxiv.org/abs/1802.04537), section 5, CIWAE.
     """
     if is_number(beta) and not 0 <= beta <= 1:
         raise ValueError(f"`ciwae(beta={beta})` mixes two bounds; pass a `beta` in [0, 1]")

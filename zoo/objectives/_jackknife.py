@@ -32,10 +32,8 @@ def jackknife(draws: Draws, *, order: int) -> Scalar:
 
     `ValueError` if the order is not 0, 1 or 2, or if k does not exceed it.
 
-    ??? cite "Reference"
-
-        Nowozin, 2018, [Debiasing evidence approximations: on importance-weighted autoencoders and
-        jackknife variational inference](https://openreview.net/forum?id=HyZoi-WRb), section 4.
+    Nowozin, 2018, [Debiasing evidence approximations: on importance-weighted autoencoders and
+    jackknife variational inference](https://openreview.net/forum?id=HyZoi-WRb), section 4.
     """
     k = number_of_draws(draws)
     if order not in (0, 1, 2):

@@ -28,10 +28,8 @@ def piwae(draws: Draws, *, m: int) -> Scalar:
 
     `ValueError` if m does not divide k.
 
-    ??? cite "Reference"
-
-        Rainforth et al., 2018, [Tighter variational bounds are not necessarily
-        better](https://arxiv.org/abs/1802.04537), section 5, PIWAE.
+    Rainforth et al., 2018, [Tighter variational bounds are not necessarily
+    better](https://arxiv.org/abs/1802.04537), section 5, PIWAE.
     """
     fixed = draws.fixed()
     model = dataclasses.replace(fixed, log_posterior=jax.lax.stop_gradient(fixed.log_posterior))

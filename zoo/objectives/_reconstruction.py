@@ -20,9 +20,7 @@ def reconstruction(draws: Draws) -> Scalar:
 
     The mean log-likelihood, nats.
 
-    ??? cite "Reference"
-
-        Ghosh et al., 2020, [From variational to deterministic autoencoders](https://arxiv.org/abs/1903.12436),
-        section 3, $-\mathcal L_{REC}$ there.
+    Ghosh et al., 2020, [From variational to deterministic autoencoders](https://arxiv.org/abs/1903.12436),
+    section 3, $-\mathcal L_{REC}$ there.
     """
     return jnp.mean(draws.log_likelihood)

@@ -29,10 +29,8 @@ def renyi(draws: Draws, *, alpha: Real) -> Scalar:
 
     `ValueError` if `alpha` is not a number.
 
-    ??? cite "Reference"
-
-        Li and Turner, 2016, [Rényi divergence variational inference](https://arxiv.org/abs/1602.02311),
-        sections 3 and 4.
+    Li and Turner, 2016, [Rényi divergence variational inference](https://arxiv.org/abs/1602.02311),
+    sections 3 and 4.
     """
     if is_number(alpha) and alpha != alpha:
         raise ValueError(f"`renyi(alpha={alpha})` is not a number; pass a real `alpha`, or plus or minus infinity")
@@ -60,10 +58,8 @@ def power(draws: Draws, *, exponent: Real) -> Scalar:
 
     `ValueError` if `exponent` is not a number.
 
-    ??? cite "Reference"
-
-        Dieng et al., 2017, [Variational inference via chi upper bound
-        minimization](https://arxiv.org/abs/1611.00328), section 2.
+    Dieng et al., 2017, [Variational inference via chi upper bound
+    minimization](https://arxiv.org/abs/1611.00328), section 2.
     """
     if is_number(exponent) and exponent != exponent:
         raise ValueError(f"`power(exponent={exponent})` is not a number; pass a real `exponent`, or an infinity")

@@ -56,11 +56,9 @@ def linear_schedule(steps: int, *, start: float = 0.0, stop: float = 1.0) -> Sch
 
     `ValueError` if `steps < 1` or a value is not finite.
 
-    ??? cite "Reference"
-
-        Bowman et al., 2016, [Generating sentences from a continuous
-        space](https://arxiv.org/abs/1511.06349), section 3.1, and Burgess et al., 2018, [Understanding
-        disentangling in beta-VAE](https://arxiv.org/abs/1804.03599), equation (8).
+    Bowman et al., 2016, [Generating sentences from a continuous
+    space](https://arxiv.org/abs/1511.06349), section 3.1, and Burgess et al., 2018, [Understanding
+    disentangling in beta-VAE](https://arxiv.org/abs/1804.03599), equation (8).
     """
     return _schedule("linear_schedule", _line, start, stop, steps)
 
@@ -97,10 +95,8 @@ def cyclical_schedule(
 
     `ValueError` if `ramp` lies outside (0, 1], there are fewer steps than cycles, or a value is not finite.
 
-    ??? cite "Reference"
-
-        Fu et al., 2019, [Cyclical annealing schedule: a simple approach to mitigating KL
-        vanishing](https://arxiv.org/abs/1903.10145), equation (6).
+    Fu et al., 2019, [Cyclical annealing schedule: a simple approach to mitigating KL
+    vanishing](https://arxiv.org/abs/1903.10145), equation (6).
     """
     call = "cyclical_schedule"
     if not 1 <= cycles <= steps:

@@ -28,10 +28,8 @@ def wake_theta(draws: Draws) -> Scalar:
 
     The bound on $\log p(x)$, nats.
 
-    ??? cite "Reference"
-
-        Bornschein and Bengio, 2015, [Reweighted wake-sleep](https://arxiv.org/abs/1406.2751),
-        section 2.
+    Bornschein and Bengio, 2015, [Reweighted wake-sleep](https://arxiv.org/abs/1406.2751),
+    section 2.
     """
     fixed = draws.fixed()
     return iwae(dataclasses.replace(fixed, log_posterior=jax.lax.stop_gradient(fixed.log_posterior)))
@@ -54,10 +52,8 @@ def wake_phi(draws: Draws) -> Scalar:
     The bound on $\log p(x)$, nats: what is maximised is something else, so differences of values
     do not check this gradient.
 
-    ??? cite "Reference"
-
-        Bornschein and Bengio, 2015, [Reweighted wake-sleep](https://arxiv.org/abs/1406.2751),
-        section 2, the wake phase update of q.
+    Bornschein and Bengio, 2015, [Reweighted wake-sleep](https://arxiv.org/abs/1406.2751),
+    section 2, the wake phase update of q.
     """
     fixed = draws.fixed()
     constant = dataclasses.replace(

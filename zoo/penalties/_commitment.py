@@ -37,12 +37,10 @@ def commitment(draws: Draws, *, weight: Real = 0.25, revival: Real = 0.0, key: P
 
     `ValueError` for another kind of posterior, a negative weight, or a revival without a key.
 
-    ??? cite "Reference"
-
-        Van den Oord, Vinyals and Kavukcuoglu, 2017, [Neural discrete representation
-        learning](https://arxiv.org/abs/1711.00937), equation (3), second and third term. The revival is after
-        Zheng and Vedaldi, 2023, [Online clustered codebook](https://arxiv.org/abs/2307.15139), who keep
-        running averages of each code's usage; here it is the batch's alone, and no state.
+    Van den Oord, Vinyals and Kavukcuoglu, 2017, [Neural discrete representation
+    learning](https://arxiv.org/abs/1711.00937), equation (3), second and third term. The revival is after
+    Zheng and Vedaldi, 2023, [Online clustered codebook](https://arxiv.org/abs/2307.15139), who keep
+    running averages of each code's usage; here it is the batch's alone, and no state.
     """
     check_weight("commitment", "weight", weight)
     check_weight("commitment", "revival", revival)

@@ -30,10 +30,8 @@ def dip_i(
 
     `ValueError` for a batch of one or a negative weight.
 
-    ??? cite "Reference"
-
-        Kumar, Sattigeri and Balakrishnan, 2018, [Variational inference of disentangled latent concepts from
-        unlabeled observations](https://arxiv.org/abs/1711.00848), equation (6).
+    Kumar, Sattigeri and Balakrishnan, 2018, [Variational inference of disentangled latent concepts from
+    unlabeled observations](https://arxiv.org/abs/1711.00848), equation (6).
     """
     latents("dip_i", draws)
     return _distance("dip_i", _covariance(posterior_means("dip_i", draws)), off_diagonal, diagonal)
@@ -61,10 +59,8 @@ def dip_ii(
 
     `ValueError` for a batch of one, a negative weight, or a posterior of another kind.
 
-    ??? cite "Reference"
-
-        Kumar, Sattigeri and Balakrishnan, 2018, [Variational inference of disentangled latent concepts from
-        unlabeled observations](https://arxiv.org/abs/1711.00848), equation (7).
+    Kumar, Sattigeri and Balakrishnan, 2018, [Variational inference of disentangled latent concepts from
+    unlabeled observations](https://arxiv.org/abs/1711.00848), equation (7).
     """
     latents("dip_ii", draws)
     posteriors = posterior_of("dip_ii", draws)

@@ -14,10 +14,8 @@ from ._batch import latents
 class Discriminator(eqx.Module):
     r"""A network that tells draws of q(z) from draws of $\prod_j q(z_j)$, by the logit of the former.
 
-    ??? cite "Reference"
-
-        Kim and Mnih, 2018, [Disentangling by factorising](https://arxiv.org/abs/1802.05983), appendix A; the
-        paper has six layers of 1000 units and two logits, whose difference is the one here.
+    Kim and Mnih, 2018, [Disentangling by factorising](https://arxiv.org/abs/1802.05983), appendix A; the
+    paper has six layers of 1000 units and two logits, whose difference is the one here.
     """
 
     mlp: eqx.nn.MLP
@@ -37,9 +35,7 @@ def permute_dims(zs: Float[Array, " batch latent"], *, key: PRNGKeyArray) -> Flo
 
     **Arguments:** `zs`: one draw for each example, `(batch, latent)`.
 
-    ??? cite "Reference"
-
-        Kim and Mnih, 2018, [Disentangling by factorising](https://arxiv.org/abs/1802.05983), algorithm 1.
+    Kim and Mnih, 2018, [Disentangling by factorising](https://arxiv.org/abs/1802.05983), algorithm 1.
     """
     return jr.permutation(key, zs, axis=0, independent=True)
 
@@ -69,10 +65,8 @@ def density_ratio(
 
     `ValueError` for a batch of one or a negative weight.
 
-    ??? cite "Reference"
-
-        Kim and Mnih, 2018, [Disentangling by factorising](https://arxiv.org/abs/1802.05983), equations (2)
-        and (3).
+    Kim and Mnih, 2018, [Disentangling by factorising](https://arxiv.org/abs/1802.05983), equations (2)
+    and (3).
     """
     check_weight("density_ratio", "weight", weight)
     zs = latents("density_ratio", draws)

@@ -26,10 +26,8 @@ def latent_norm(draws: Draws, *, weight: Real = 1.0, key: PRNGKeyArray | None = 
 
     `ValueError` for a batch of one or a negative weight.
 
-    ??? cite "Reference"
-
-        Ghosh et al., 2020, [From variational to deterministic autoencoders](https://arxiv.org/abs/1903.12436),
-        section 3.
+    Ghosh et al., 2020, [From variational to deterministic autoencoders](https://arxiv.org/abs/1903.12436),
+    section 3.
     """
     check_weight("latent_norm", "weight", weight)
     return 0.5 * weight * jnp.mean(jnp.sum(latents("latent_norm", draws) ** 2, axis=-1))

@@ -32,9 +32,7 @@ def imq(x: Float[Array, " latent"], y: Float[Array, " latent"], *, scale: Real |
 
     **Arguments:** as `rbf`; `scale` has the same default, which is the paper's.
 
-    ??? cite "Reference"
-
-        Tolstikhin et al., 2018, [Wasserstein auto-encoders](https://arxiv.org/abs/1711.01558), section 4.
+    Tolstikhin et al., 2018, [Wasserstein auto-encoders](https://arxiv.org/abs/1711.01558), section 4.
     """
     scale = _scale(x, scale)
     return scale / (scale + jnp.sum((x - y) ** 2))
@@ -65,10 +63,8 @@ def mmd(draws: Draws, *, kernel: Kernel = imq, prior: Any = None, weight: Real =
 
     `ValueError` for a batch of one or a negative weight.
 
-    ??? cite "Reference"
-
-        Zhao, Song and Ermon, 2019, [InfoVAE](https://arxiv.org/abs/1706.02262), section 3.2, and Tolstikhin
-        et al., 2018, [Wasserstein auto-encoders](https://arxiv.org/abs/1711.01558), algorithm 2.
+    Zhao, Song and Ermon, 2019, [InfoVAE](https://arxiv.org/abs/1706.02262), section 3.2, and Tolstikhin
+    et al., 2018, [Wasserstein auto-encoders](https://arxiv.org/abs/1711.01558), algorithm 2.
     """
     check_weight("mmd", "weight", weight)
     zs = latents("mmd", draws)

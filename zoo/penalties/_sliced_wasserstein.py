@@ -39,10 +39,8 @@ def sliced_wasserstein(
 
     `ValueError` for a batch of one, no direction or a negative weight.
 
-    ??? cite "Reference"
-
-        Kolouri et al., 2019, [Sliced Wasserstein auto-encoders](https://arxiv.org/abs/1804.01947),
-        algorithm 1.
+    Kolouri et al., 2019, [Sliced Wasserstein auto-encoders](https://arxiv.org/abs/1804.01947),
+    algorithm 1.
     """
     check_weight("sliced_wasserstein", "weight", weight)
     if directions < 1:

@@ -33,10 +33,8 @@ def minibatch_stratified(batch_size: int, dataset_size: int) -> Float[Array, " b
 
     Log-weights: row n for the draws of example n, column m for the posterior of example m.
 
-    ??? cite "Reference"
-
-        Chen et al., 2018, [Isolating sources of disentanglement in variational
-        autoencoders](https://arxiv.org/abs/1802.04942), appendix C.2.
+    Chen et al., 2018, [Isolating sources of disentanglement in variational
+    autoencoders](https://arxiv.org/abs/1802.04942), appendix C.2.
     """
     own = -math.log(dataset_size)
     other = math.log((dataset_size - 1) / (dataset_size * (batch_size - 1)))
@@ -53,10 +51,8 @@ def minibatch_weighted(batch_size: int, dataset_size: int) -> Float[Array, " bat
 
     **Arguments:** `batch_size`, `dataset_size`, and the result too, as in `minibatch_stratified`.
 
-    ??? cite "Reference"
-
-        Chen et al., 2018, [Isolating sources of disentanglement in variational
-        autoencoders](https://arxiv.org/abs/1802.04942), equation (5) and appendix C.1.
+    Chen et al., 2018, [Isolating sources of disentanglement in variational
+    autoencoders](https://arxiv.org/abs/1802.04942), equation (5) and appendix C.1.
     """
     return jnp.full((batch_size, batch_size), -math.log(dataset_size * batch_size))
 
@@ -106,10 +102,8 @@ def total_correlation(
 
     `ValueError` for a batch of one, a `dataset_size` smaller than the batch, or another posterior.
 
-    ??? cite "Reference"
-
-        Chen et al., 2018, [Isolating sources of disentanglement in variational
-        autoencoders](https://arxiv.org/abs/1802.04942), equations (2) and (4).
+    Chen et al., 2018, [Isolating sources of disentanglement in variational
+    autoencoders](https://arxiv.org/abs/1802.04942), equations (2) and (4).
     """
     check_weight("total_correlation", "weight", weight)
     _, log_joint, log_marginals = _aggregated("total_correlation", draws, dataset_size, sampling)
@@ -140,10 +134,8 @@ def kl_decomposition(
 
     As `total_correlation`.
 
-    ??? cite "Reference"
-
-        Chen et al., 2018, [Isolating sources of disentanglement in variational
-        autoencoders](https://arxiv.org/abs/1802.04942), equation (2).
+    Chen et al., 2018, [Isolating sources of disentanglement in variational
+    autoencoders](https://arxiv.org/abs/1802.04942), equation (2).
     """
     size = draws.log_likelihood.shape[0] if dataset_size is None else dataset_size
     log_own, log_joint, log_marginals = _aggregated("kl_decomposition", draws, size, sampling)
