@@ -224,7 +224,7 @@ def test_in_a_browser_it_is_legible_wide_and_narrow_without_a_complaint(scheme, 
         f"--user-data-dir={tmp_path / 'profile'}",
         (tmp_path / "frames.html").as_uri(),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "CONSOLE" not in done.stderr
     wide, narrow = json.loads(done.stdout[done.stdout.index("[") : done.stdout.rindex("]") + 1])
     assert (wide["width"], narrow["width"]) == (1280, 400)
