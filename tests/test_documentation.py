@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 import zoo
+from zoo.cli import _names as names
 
 
 ROOMS = [name for name in zoo.__all__ if inspect.ismodule(getattr(zoo, name))]
@@ -119,3 +120,12 @@ def test_says_what_its_methods_are(name):
     for method, value in vars(CLASSES[name]).items():
         if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, (property, classmethod))):
             assert inspect.getdoc(getattr(CLASSES[name], method)), method
+
+
+def test_what_follows_a_paper_names_it():
+    """A year stands for it: every model, and whatever `zoo list` gives a paper for, of what are functions."""
+    follows = [value for name, value in CLASSES.items() if re.fullmatch(r"models\.(?!Abstract)\w+VAE", name)]
+    kinds = (names.OBJECTIVES, names.ESTIMATORS, names.PENALTIES)
+    follows += [entry.get() for table in kinds for entry in table.values() if re.search(r" 20\d\d", entry.about)]
+    for value in follows:
+        assert re.search(r"\b20\d\d\b", text_of(value)), value

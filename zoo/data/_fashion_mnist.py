@@ -114,6 +114,8 @@ def fashion_mnist_mini() -> LabelledImages:
     the data.
 
     **Returns:** `LabelledImages`, with images of shape (6000, 1, 28, 28) and (1000, 1, 28, 28).
+
+    Xiao, Rasul & Vollgraf, "Fashion-MNIST", 2017, arXiv 1708.07747.
     """
     return read_directory(Path(__file__).with_name("fashion_mnist_mini"))
 

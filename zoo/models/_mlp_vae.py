@@ -18,6 +18,8 @@ class MLPVAE(AbstractNetworkVAE):
 
     With `data_shape=784, latent_size=50, width_size=200, depth=2, activation=jax.nn.tanh` it is the
     one-layer network of Burda et al., "Importance Weighted Autoencoders", 2016, section 5.
+
+    Kingma & Welling, "Auto-Encoding Variational Bayes", 2014.
     """
 
     encoder: Callable
