@@ -55,3 +55,5 @@ def test_runs_at_the_small_size(path, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     settings = dict(timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
     nbclient.NotebookClient(notebook, **settings).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]

@@ -32,7 +32,7 @@ def over_examples(
     **Arguments:** `at_once`: examples mapped together; `block`: examples to a compiled call; `progress`: the
     progress bar's text, or `None` for no bar.
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     at_once = min(at_once, len(xs))
     block = min(max(block // at_once, 1) * at_once, -(-len(xs) // at_once) * at_once)

@@ -167,6 +167,6 @@ def fit(
 
 
 def _bar(total: int, done: int, progress: bool):
-    from tqdm.auto import tqdm  # a few milliseconds nobody needs who trains silently
+    from tqdm import tqdm  # a few milliseconds nobody needs who trains silently
 
     return tqdm(total=total, initial=done, unit=" images", unit_scale=True, disable=not progress, leave=True)

@@ -141,7 +141,7 @@ def _check_ascent(model, xs, ys, prior, *, epochs: int, batch_size: int, learnin
 
 
 def _ascend(model, xs, ys, prior, *, epochs, batch_size, learning_rate, observe, progress, key):
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     observe = data.scale if observe is None else observe
     optimiser = optax.adam(learning_rate)
