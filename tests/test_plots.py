@@ -71,6 +71,7 @@ CASES = {
     "rate_distortion": lambda ax: plots.rate_distortion([9.0, 5.0], [80.0, 90.0], [1, 4], ax=ax),
     "sweep": lambda ax: plots.sweep([0.1, 4.0, 1.0], [-9.0, -7.0, np.nan], [0.1, 0.2, 0.1], name="beta", ax=ax),
     "bound_vs_k": lambda ax: plots.bound_vs_k([1, 5], [-9.0, -7.0], [0.1, 0.1], log_px=-6.6, ax=ax),
+    "curves": lambda ax: plots.curves([1, 9], {"a": [2, 3], "b": [4, 1]}, xlabel="x", ylabel="y", title="t", ax=ax),
 }
 IMAGE_GRIDS = ("reconstructions", "samples", "manifold", "traversals", "interpolation", "class_grid")
 
@@ -279,6 +280,20 @@ def test_sweep_draws_the_finite_runs_in_order_and_further_curves():
     assert ax.get_xscale() == "log" and len(ax.get_legend().get_texts()) == 2
 
 
+def test_curves_differ_without_their_colours_and_leave_gaps():
+    ys = {"rising": [1e-3, 1.0, 1e3], "broken": [2.0, np.nan, 0.0]}
+    _, ax = plots.curves([1, 10, 1000], ys, xlabel="k", ylabel="nats", title="t", log_x=True, log_y=True)
+    rising, broken = ax.lines
+    np.testing.assert_array_equal(rising.get_xydata(), [[1, 1e-3], [10, 1.0], [1000, 1e3]])
+    np.testing.assert_array_equal(broken.get_ydata(), [2.0, np.nan, np.nan])
+    assert rising.get_linestyle() != broken.get_linestyle() and rising.get_marker() != broken.get_marker()
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "10", "1000"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rising", "broken"]
+    _, dense = plots.curves(np.arange(50), {"one": np.arange(50)}, xlabel="x", ylabel="y", title="t")
+    assert dense.lines[0].get_marker() == "None" and dense.get_legend() is None and dense.get_xscale() == "linear"
+
+
 def test_loss_curve_shows_the_end_and_tells_of_the_start():
     _, ax = plots.loss_curve(HISTORY)
     raw, median, held_out = ax.lines
@@ -322,6 +337,7 @@ def _lab(linear):
 
 
 VECTORS = zoo.MLPVAE(5, 2, width_size=4, depth=1, key=jr.key(0))
+NAMED = dict(xlabel="x", ylabel="y", title="t")
 ERRORS = {
     "no training step": (lambda: plots.loss_curve([HISTORY[-1]]), "no row with split"),
     "no sample": (lambda: plots.samples(MODEL, 0, key=KEY), "n=0"),
@@ -373,6 +389,9 @@ ERRORS = {
     "bound missing": (lambda: plots.bound_vs_k([1, 2], [1.0]), r"\(2,\), \(1,\)"),
     "a sweep of two lengths": (lambda: plots.sweep([1, 2], [1.0]), r"\(2,\), \(1,\)"),
     "a sweep that blew up": (lambda: plots.sweep([1], [np.nan]), "none of the 1 runs"),
+    "no curve": (lambda: plots.curves([1.0], {}, **NAMED), "at least one curve"),
+    "a curve too short": (lambda: plots.curves([1.0, 2.0], {"a": [1.0]}, **NAMED), r"\(2,\) and .*\(1,\)"),
+    "a logarithm of nothing": (lambda: plots.curves([1.0], {"a": [-1.0]}, **NAMED, log_y=True), "no value of 'a'"),
     "k = 0": (lambda: plots.bound_vs_k([0, 2], [1.0, 2.0]), "k = 0"),
 }
 

@@ -2,6 +2,7 @@
 
 from ._bound_vs_k import bound_vs_k as bound_vs_k
 from ._class_grid import class_grid as class_grid
+from ._curves import curves as curves
 from ._density_2d import density_2d as density_2d
 from ._interpolation import interpolation as interpolation
 from ._kl_per_unit import kl_per_unit as kl_per_unit
