@@ -62,6 +62,13 @@ def test_gelu_in_its_sigmoid_form():
     np.testing.assert_allclose(nn.gelu_sigmoid(jnp.asarray(x)), x / (1 + np.exp(-1.702 * x)), rtol=1e-5)
 
 
+def test_unit_vectors():
+    lengths = np.linalg.norm(X, axis=-1, keepdims=True)
+    np.testing.assert_allclose(nn.unit(jnp.asarray(X)), X / lengths, rtol=1e-5)
+    value, gradient = jax.value_and_grad(lambda x: nn.unit(x)[0])(jnp.zeros(3))
+    assert value == 0 and np.isfinite(gradient).all()
+
+
 def test_selu_networks_keep_mean_zero_and_variance_one():
     """What Klambauer et al. derive for LeCun-normal weights, twelve layers deep."""
     network = nn.MLP((512,), (512,), width_size=512, depth=12, activation=jax.nn.selu, key=jr.key(0))

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import resource
 import signal
@@ -295,18 +296,23 @@ def test_a_run_ends_early_with_its_best_model(tmp_path, bits):
     assert bits(again.state) == bits(result.state) and bits(again.best) == bits(result.best)
 
 
-def test_the_average_is_a_mean_at_first_and_then_forgets(tmp_path):
-    optimiser = average(optax.sgd(0.1), decay=0.75)
-    params, seen, mean = jnp.array([1.0, -2.0]), [], None
+def test_the_average_lags_a_tenth_of_the_steps_and_then_a_fixed_time(tmp_path):
+    """The weights of the mean by hand: binomials, which grow like t^8, until the exponential average takes over."""
+    optimiser = average(optax.sgd(0.1), decay=0.25)
+    params, seen = jnp.array([1.0, -2.0]), []
     state = optimiser.init(params)
-    for t in range(8):
+    for t in range(1, 8):
         with jax.numpy_dtype_promotion("standard"):
             updates, state = optimiser.update(params**2, state, params)
             plain, _ = optax.sgd(0.1).update(params**2, optax.sgd(0.1).init(params), params)
         assert np.array_equal(updates, plain)
         params = params + updates
         seen.append(np.asarray(params, np.float64))
-        mean = np.mean(seen, axis=0) if t < 4 else 0.75 * mean + 0.25 * seen[-1]
+        if t <= 4:  # 9 / (t + 8) >= 1 - decay
+            weights = np.array([math.comb(i + 8, 8) for i in range(t)])
+            mean = weights @ seen / weights.sum()
+        else:
+            mean = 0.25 * mean + 0.75 * seen[-1]
         np.testing.assert_allclose(state.mean, mean, rtol=1e-6)
     with pytest.raises(ValueError, match="decay=1"):
         average(optax.sgd(0.1), decay=1.0)

@@ -5,7 +5,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import GridDecoder, GridEncoder
+from ..nn import GridDecoder, GridEncoder, unit
 from ..posteriors import Quantised
 from ..priors import AbstractBorrowingPrior, AbstractPrior, Code, UniformCodes
 from ._vae import AbstractVAE, parameter_shape
@@ -72,9 +72,8 @@ class VQVAE(AbstractVAE):
         self.encoder = GridEncoder(image_shape, code_size, width_size=width_size, key=encoder_key)
         shape = parameter_shape(likelihood, image_shape)
         self.decoder = GridDecoder(code_size, shape, width_size=width_size, key=decoder_key)
-        # Close together: which code is nearest is then a matter of direction, and no code is out of reach.
-        bound = 1 / codebook_size
-        self.codebook = jr.uniform(codebook_key, (codebook_size, code_size), minval=-bound, maxval=bound)
+        # Where the encoder's vectors are, on the unit sphere.
+        self.codebook = unit(jr.normal(codebook_key, (codebook_size, code_size)))
         grid = (image_shape[1] // 4, image_shape[2] // 4)
         self.prior = UniformCodes(grid, codebook_size) if prior is None else prior
         self.likelihood = likelihood

@@ -10,6 +10,7 @@ from ._layers import (
     gelu_sigmoid as gelu_sigmoid,
     lecun_normal as lecun_normal,
     max_pool as max_pool,
+    unit as unit,
     upsample as upsample,
 )
 from ._networks import (

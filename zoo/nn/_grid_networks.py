@@ -4,14 +4,17 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._conv import conv, upsample_conv
-from ._layers import Conv, Sequential, max_pool
+from ._layers import Conv, Sequential, max_pool, unit
 from ._networks import _stage, check_image_network
 
 
 class GridEncoder(eqx.Module):
-    """An image to a grid of vectors, a quarter of its height and width: `ConvEncoder` without its affine head.
+    """An image to a grid of unit vectors, a quarter of its height and width: `ConvEncoder` without its affine head.
 
-    Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map at each place.
+    Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map at each place, whose value is
+    divided by its length: codes then differ in direction alone, and none is out of an encoding's reach.
+
+    Yu et al., "Vector-quantized image modeling with improved VQGAN", 2022, section 3.2, for the length.
     """
 
     stages: Sequential
@@ -26,7 +29,8 @@ class GridEncoder(eqx.Module):
         key1, key2, key3 = jr.split(key, 3)
         first = _stage(conv, (image_shape[0], narrow, narrow), "none", (), key=key1)
         second = _stage(conv, (narrow, wide, wide), "none", (), key=key2)
-        self.stages = Sequential((*first, max_pool, *second, max_pool, Conv(wide, code_size, size=1, key=key3)))
+        last = Conv(wide, code_size, size=1, key=key3)
+        self.stages = Sequential((*first, max_pool, *second, max_pool, last, unit))
 
     def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " low narrow code"]:
         return self.stages(jnp.moveaxis(x, 0, -1))

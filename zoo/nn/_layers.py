@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._conv import conv
@@ -89,6 +90,14 @@ def gelu_sigmoid(x: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
     Hendrycks & Gimpel, "Gaussian Error Linear Units", 2016, section 2.
     """
     return x * jax.nn.sigmoid(1.702 * x)
+
+
+def unit(x: Float[Array, " *shape size"]) -> Float[Array, " *shape size"]:
+    r"""Each vector divided by its length, $x / \sqrt{\|x\|^2 + 10^{-12}}$; zeros stay, with a finite derivative.
+
+    **Arguments:** `x`: vectors along the last axis.
+    """
+    return x * lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-12)
 
 
 class Sequential(eqx.Module):

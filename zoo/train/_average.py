@@ -10,6 +10,9 @@ from ..models import AbstractVAE
 from ._step import TrainState
 
 
+ETA = 8
+
+
 class AverageState(NamedTuple):
     """The optimiser's own state, and the mean of the weights it has led to."""
 
@@ -19,11 +22,13 @@ class AverageState(NamedTuple):
 
 
 def average(optimiser: optax.GradientTransformation, *, decay: float = 0.999) -> optax.GradientTransformation:
-    r"""The same optimiser, which also keeps an exponential moving average of the weights.
+    r"""The same optimiser, which also keeps a moving average of the weights.
 
-    $$\bar w_t = \bar w_{t-1} + \max(1 - \text{decay}, 1/t)\,(w_t - \bar w_{t-1})$$
+    $$\bar w_t = \bar w_{t-1} + \max\left(1 - \text{decay}, \frac{1 + \eta}{t + \eta}\right)
+    (w_t - \bar w_{t-1}), \qquad \eta = 8$$
 
-    The plain mean of all weights at first, so that the start has no weight of its own. Training is as without it;
+    At first weights count in proportion to about $t^8$: the average lags a tenth of the steps behind, so that it
+    forgets how training began, whatever its length; then it is the exponential average. Training is as without it;
     `averaged(fit(..., optimiser=average(optax.adam(1e-3))).state)` is the averaged model. The average is part of
     the state, so it is in every checkpoint.
 
@@ -31,7 +36,8 @@ def average(optimiser: optax.GradientTransformation, *, decay: float = 0.999) ->
 
     **Raises:** `ValueError` for another `decay`.
 
-    Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", 1992, equation 7, for the mean.
+    Shamir & Zhang, "Stochastic gradient descent for non-smooth optimization", 2013, section 4: polynomial-decay
+    averaging.
     """
     if not 0 <= decay < 1:
         raise ValueError(f"`average(decay={decay})`: pass a decay of at least 0 and below 1")
@@ -45,7 +51,7 @@ def average(optimiser: optax.GradientTransformation, *, decay: float = 0.999) ->
         if params is None:
             raise ValueError("`average(...).update(updates, state, params)` needs params: it averages them")
         steps = state.steps + 1
-        share = jnp.maximum(1 - decay, 1 / steps)
+        share = jnp.maximum(1 - decay, (1 + ETA) / (steps + ETA))
         weights = optax.apply_updates(params, updates)
         mean = jax.tree.map(lambda a, w: a + share.astype(a.dtype) * (w - a), state.mean, weights)
         return updates, AverageState(inner_state, mean, steps)
