@@ -151,6 +151,20 @@ def test_the_training_table_has_a_row_for_the_last_of_every_few_epochs(run, caps
     assert sum(row.endswith("1.51000") for row in rows) == 17
 
 
+def test_a_run_without_metrics_and_with_half_a_character_is_told_of(run, capsys):
+    (run / "metrics.jsonl").unlink()
+    record = json.loads((run / "evaluation.json").read_text())
+    runs.write_json(run / "evaluation.json", record | {"data": "half\ud800"})
+    page = report(run, capsys)
+    assert "There is no metrics.jsonl to tell of it." in [text for _, text in page.all("p")]
+    assert any("half\\ud800" in text for _, text in page.all("caption"))
+
+
+def test_the_command_can_be_typed_again(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/zoo", "train", "--out", "my runs/a"])
+    assert runs.command() == "zoo train --out 'my runs/a'"
+
+
 def test_bad_input_is_refused_in_one_line(run, tmp_path, capsys):
     assert "no run directory" in refused(capsys, tmp_path / "nowhere")
     for out in (run / "figures" / "density.png", run):
@@ -165,6 +179,7 @@ def test_bad_input_is_refused_in_one_line(run, tmp_path, capsys):
     for name, damaged in (
         ("figures/density.png", half), ("evaluation.json", b"{"), ("evaluation.json", b'{"metrics": {"a": 1}}'),
         ("metrics.jsonl", b'{"step": 1, "epoch": 0, "split": "train", "loss": "much"}\n'), ("metrics.jsonl", b"[]\n"),
+        ("evaluation.json", b"[" * 100_000),
     ):  # fmt: skip
         content = (run / name).read_bytes()
         (run / name).write_bytes(damaged)

@@ -65,7 +65,7 @@ def _whole(path: Path, make: Callable[[], Any]) -> Any:
     """What `make` makes of the file's content; an error that names the file where it is not what a run leaves."""
     try:
         return make()
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
@@ -85,6 +85,8 @@ def _training(history: list[dict[str, Any]]) -> html.Html:
     """One row for each epoch, at most about twenty of them."""
     import numpy as np
 
+    if not history:
+        return html.element("p", "There is no metrics.jsonl to tell of it.")
     columns = {name: label for name, label in DIAGNOSTICS.items() if any(name in row for row in history)}
     epochs = sorted({row["epoch"] for row in history})
     stride = math.ceil(len(epochs) / 20)

@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -80,7 +81,7 @@ def finished(run: Path) -> bool:
 
 def command() -> str:
     """The command line that is running, as a person would type it."""
-    return " ".join(["zoo", *sys.argv[1:]])
+    return shlex.join(["zoo", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:
@@ -102,7 +103,7 @@ def write_text(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(text.encode("utf-8", "backslashreplace"))
         os.replace(beside, path)
     except OSError as error:
         with contextlib.suppress(OSError):
