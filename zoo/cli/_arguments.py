@@ -85,11 +85,21 @@ class Train:
     overwrite: bool = False
     """Replace a run directory that exists."""
     devices: int = 1
-    """Devices that share each batch."""
+    """Devices that share each batch; with --distributed, of a CPU, those of each process."""
     checkpoint_every: int | None = None
     """Steps between checkpoints. Unless given: 100, or as many hundreds as cost less than 2% of the time."""
     resume: Path | None = None
-    """Go on with the run in this directory, with its settings; nothing else may be given."""
+    """Go on with the run in this directory, with its settings; nothing else may be given but --distributed and its own
+    options."""
+    distributed: bool = False
+    """Train together with other processes, each started with the same command: all their devices share each batch, the
+    first writes the run directory, and to resume all must see it."""
+    coordinator: str | None = None
+    """Host and port of the first process. Unless given: as Slurm, Open MPI or Kubernetes tell."""
+    processes: int | None = None
+    """How many there are. Unless given: as Slurm, Open MPI or Kubernetes tell."""
+    process: int | None = None
+    """Which this is, from 0. Unless given: as Slurm, Open MPI or Kubernetes tell."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def read_settings(run: Path) -> Train:
         raise ValueError(f"{path} is damaged: {error}") from error
     if swept:
         raise ValueError(f"`{run}` holds a sweep; name one of the runs in it")
-    known = {field.name for field in dataclasses.fields(Train)}
+    known = {field.name for field in dataclasses.fields(Train)} - LAUNCH
     if set(saved) != known:
         raise ValueError(f"{path} has the settings {sorted(saved)}, this version knows {sorted(known)}")
     saved["out"] = saved["out"] and Path(saved["out"])
@@ -63,7 +63,7 @@ def settings_to_resume(arguments: Train) -> Train:
     assert run is not None
     for field in dataclasses.fields(Train):
         value = getattr(arguments, field.name)
-        if field.name != "resume" and value != field.default:
+        if field.name not in {"resume"} | LAUNCH and value != field.default:
             option = f"--{field.name.replace('_', '-')} {value}"
             raise ValueError(f"`--resume {run}` takes the settings from {run}/settings.json; leave out `{option}`")
     settings = read_settings(run)
@@ -131,11 +131,15 @@ def _empty(run: Path) -> None:
 
 def _plain(settings: Train) -> dict[str, Any]:
     return {
-        name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(settings).items()
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in dataclasses.asdict(settings).items()
+        if name not in LAUNCH
     }
 
 
 MODEL = "model.safetensors"
+# How one process was started, which is no part of what the run is.
+LAUNCH = {"distributed", "coordinator", "processes", "process"}
 
 
 def open_run(run: Path) -> tuple[Train, Any, Any]:

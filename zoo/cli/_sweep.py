@@ -62,6 +62,8 @@ def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
     for option in ("resume", "checkpoint_every"):
         if getattr(base, option) is not None:
             raise ValueError(f"`zoo sweep` keeps no checkpoints; leave out `--{_option(option)}`, or use `zoo train`")
+    if base.distributed:
+        raise ValueError("`zoo sweep --distributed`: one process trains a sweep; leave it out, or use `zoo train`")
     if base.warmup and over in names.OBJECTIVE_OPTIONS:
         raise ValueError(f"`--over {_option(over)} --warmup {base.warmup}`: a number that rises is not swept; leave it")
     if base.devices > 1 and len(values) % base.devices:

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import _build as build, _run as runs
 from ._arguments import Train
+from ._distributed import processes_joined
 from ._evaluate import table
 from ._job import finish, prepare
 from ._plot import draw_figures
@@ -20,25 +21,34 @@ def train(arguments: Train) -> None:
         print(table(json.loads((run / "evaluation.json").read_text()), []))
         return
     started = time.perf_counter()
-    import jax.random as jr
+    with processes_joined(arguments) as first:
+        import jax.random as jr
 
-    import zoo
+        import zoo
 
-    mesh = mesh_of(settings.devices)
-    dataset = build.dataset(settings)
-    job = prepare(settings, dataset, mesh)
-    run = runs.create(settings) if run is None else run
-    examples = len(dataset.train)
-    print(f"{settings.model} on {settings.data}: {job.parameters:,} parameters, {examples:,} examples; {run}")
-    with signals_caught() as received:
-        result = zoo.fit(
-            job.model, dataset.train, **job.options, mesh=mesh, checkpoint=run, resume=True,
-            checkpoint_every=settings.checkpoint_every, stop=lambda history: bool(received), key=jr.fold_in(job.key, 1),
-        )  # fmt: skip
-    if received:
-        name, steps = signal.Signals(received[0]).name, job.steps
-        print(f"stopped by {name} after step {int(result.state.step)} of {steps}; `zoo train --resume {run}` goes on")
-        raise SystemExit(128 + received[0])
+        mesh = mesh_of(settings.devices, arguments.distributed)
+        dataset = build.dataset(settings)
+        job = prepare(settings, dataset, mesh)
+        run = runs.create(settings) if first and run is None else run
+        examples = len(dataset.train)
+        if first:
+            print(f"{settings.model} on {settings.data}: {job.parameters:,} parameters, {examples:,} examples; {run}")
+        with signals_caught() as received:
+            result = zoo.fit(
+                job.model, dataset.train, **job.options, mesh=mesh, checkpoint=run if first else None, resume=first,
+                checkpoint_every=settings.checkpoint_every, stop=lambda history: bool(received), progress=first,
+                key=jr.fold_in(job.key, 1),
+            )  # fmt: skip
+    step = int(result.state.step)
+    if received or step < job.steps:
+        # Where another process was the one to be told, this one ends as that does.
+        number = signal.Signals(received[0] if received else signal.SIGTERM)
+        if first:
+            print(f"stopped by {number.name} after step {step} of {job.steps}; `zoo train --resume {run}` goes on")
+        raise SystemExit(128 + number)
+    if not first:
+        return
+    assert run is not None
     trained = time.perf_counter() - started
     with zoo.train.run_lock(run):
         frozen, evaluation = finish(run, job, result.model)
@@ -56,12 +66,12 @@ def train(arguments: Train) -> None:
         print(f"  {path.relative_to(run)}")
 
 
-def mesh_of(devices: int) -> Any:
-    """The devices that share each batch; `None` for one.
+def mesh_of(devices: int, distributed: bool = False) -> Any:
+    """The devices that share each batch; `None` for one. Of several processes all.
 
     **Raises:** `ValueError` where there are fewer.
     """
-    if devices == 1:
+    if devices == 1 and not distributed:
         return None
     import jax
 
@@ -70,4 +80,4 @@ def mesh_of(devices: int) -> Any:
     if devices > 1:
         with contextlib.suppress(RuntimeError):  # jax has started already, with the devices that it has
             jax.config.update("jax_num_cpu_devices", devices)
-    return zoo.train.data_mesh(devices)
+    return zoo.train.data_mesh(None if distributed else devices)

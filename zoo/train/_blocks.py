@@ -53,7 +53,7 @@ def block_of(state, data_set, order, first, count, *, observe, batch_size, mesh,
         name: jnp.zeros(BLOCK, count.dtype) for name, count in skipped(state.opt_state).items()
     }
     dynamic, block = lax.fori_loop(0, count, body, (dynamic, empty))
-    return eqx.combine(dynamic, static), block
+    return eqx.combine(dynamic, static), replicate(block, mesh)
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:

@@ -68,6 +68,11 @@ def check_mesh(mesh: Mesh, batch_size: int) -> None:
             f"`fit(mesh=...)` needs one axis 'data' of AxisType.Auto, got {mesh.axis_names} of {mesh.axis_types}; "
             "`zoo.train.data_mesh(devices)` makes it"
         )
+    if mesh.is_multi_process and mesh.size != jax.device_count():
+        raise ValueError(
+            f"`fit(mesh=...)` has {mesh.size} of the {jax.device_count()} devices of {jax.process_count()} processes; "
+            "pass `zoo.train.data_mesh()`, all of them"
+        )
     if batch_size % mesh.size:
         raise ValueError(
             f"`fit(batch_size={batch_size}, mesh=...)`: {mesh.size} devices need a multiple of {mesh.size}; pass "

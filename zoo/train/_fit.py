@@ -19,6 +19,7 @@ from ._blocks import as_rows, order, paced, replicate, run_block
 from ._checks import check_fit
 from ._guard import last_sound, not_finite
 from ._measure import measurement
+from ._processes import agreed, held, told, writes
 from ._step import TrainState
 from ._store import open_store
 
@@ -95,7 +96,9 @@ def fit(
       else has to be as it was.
     - `stop`: `history -> bool`, asked between compiled calls; when it is true the run is saved and ends.
       `train.early_stopping` makes one.
-    - `mesh`: devices that share each batch, from `train.data_mesh`; every one holds the model.
+    - `mesh`: devices that share each batch, from `train.data_mesh`; every one holds the model. They may be those of
+      several processes (`jax.distributed`), each of which calls `fit` with the same arguments and reads its own rows;
+      process 0 keeps the directory, and what it finds there is where all go on.
     - `callback`: called with the new rows of the history whenever some leave the device.
     - `progress`: a progress bar on standard error.
     - `key`: all of the run's randomness.
@@ -123,10 +126,13 @@ def fit(
     steps = len(xs) // batch_size
     total, held_out_every = epochs * steps, held_out_every or steps
     measure = measurement(xs, ys, held_out, held_out_ys, objective=objective, k=k, observe=observe)
-    with open_store(checkpoint, checkpoint_every, examples=len(xs), batch_size=batch_size) as store:
+    directory = checkpoint if writes(mesh) else None
+    with open_store(directory, checkpoint_every, examples=len(xs), batch_size=batch_size) as store:
         best = None if held_out is None else model
-        state, best, history = store.restore(TrainState(model, optimiser, key=key), best, resume=resume)
-        state, done = replicate(state, mesh), int(state.step)
+        *found, history = store.restore(TrainState(model, optimiser, key=key), best, resume=resume)
+        (state, best), history = told(tuple(found), history, mesh)
+        shared, done = replicate(state, mesh), int(state.step)
+        state = held(shared, mesh)
         measured = [row["objective"] for row in history if row["split"] == "held_out"]
         highest = max(filter(np.isfinite, measured), default=-np.inf)
         block, visited, batches = 1, -1, None
@@ -138,14 +144,18 @@ def fit(
                 callback(rows)
 
         with _bar(total * batch_size, done * batch_size, progress) as bar:
-            while done < total and not (stop is not None and stop(history)):
+            while done < total:
                 epoch, first = divmod(done, steps)
                 if epoch != visited:
-                    visited, batches = epoch, order(state.key, jnp.uint32(epoch), len(xs))
+                    visited, batches = epoch, order(shared.key, jnp.uint32(epoch), len(xs))
                 # A block ends wherever something is due; where it ends changes nothing else.
-                count = min(block, steps - first, held_out_every - done % held_out_every, store.steps_ahead(done))
+                ahead = min(block, steps - first, held_out_every - done % held_out_every, store.steps_ahead(done))
+                count = agreed(0 if stop is not None and stop(history) else ahead, mesh)
+                if count == 0:
+                    break
                 started = time.perf_counter()
-                state, metrics = run_block(state, data_set, batches, jnp.int32(first), jnp.int32(count), **settings)
+                shared, metrics = run_block(shared, data_set, batches, jnp.int32(first), jnp.int32(count), **settings)
+                state = held(shared, mesh)
                 done += count
                 rows = as_rows(metrics, count, done, epoch)
                 block = paced(block, (time.perf_counter() - started) / count)
