@@ -143,6 +143,22 @@ def test_kills_inside_a_save_lose_nothing(family, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_how_fast_it_went_is_kept_apart_and_once_for_each_step(tmp_path):
+    fit = functools.partial(quiet_fit, *example("mlp"), checkpoint=tmp_path, checkpoint_every=5)
+    with pytest.raises(InterruptedError):
+        fit(callback=lambda rows: rows[-1]["step"] >= 12 and interrupt())
+    fit(resume=True)
+    rows = read_history(tmp_path / "timing.jsonl")
+    assert sum(row["steps"] for row in rows) == rows[-1]["step"] == 18
+    assert [row["step"] for row in rows] == np.cumsum([row["steps"] for row in rows]).tolist()
+    assert all(row["images_per_second"] == pytest.approx(6 * row["steps"] / row["seconds"], rel=1e-2) for row in rows)
+    assert "seconds" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def interrupt():
+    raise InterruptedError
+
+
 def test_more_epochs_may_be_added(tmp_path, bits):
     model, xs = example("mlp")
     quiet_fit(model, xs, checkpoint=tmp_path / "run", epochs=1)

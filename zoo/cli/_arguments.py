@@ -15,7 +15,8 @@ def _choice(table) -> object:
 class Train:
     """Train a model, measure it on held-out examples, and draw what it has learned.
 
-    Leaves a run directory: settings.json, metrics.jsonl, model.safetensors, evaluation.json, figures/*.png.
+    Leaves a run directory: settings.json, metrics.jsonl, timing.jsonl, model.safetensors, evaluation.json,
+    figures/*.png.
     """
 
     data: Annotated[str, _choice(names.DATA)] = "fashion-mnist-mini"

@@ -26,7 +26,7 @@ def processes_joined(arguments: Train) -> Iterator[bool]:
     if not arguments.distributed:
         for name in ("coordinator", "processes", "process"):
             if getattr(arguments, name) is not None:
-                raise ValueError(f"`--{name} {getattr(arguments, name)}` needs --distributed; pass it, or leave this out")
+                raise ValueError(f"`--{name} {getattr(arguments, name)}` needs --distributed; pass that too")
         yield True
         return
     import jax

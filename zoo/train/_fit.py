@@ -89,7 +89,8 @@ def fit(
       them in a row; the history counts them as `skipped`. `train.average(optimiser)` averages the weights.
     - `held_out`, `held_out_ys`: examples whose mean objective is measured, always with the same key.
     - `held_out_every`: steps from one measurement to the next; an epoch unless given.
-    - `checkpoint`: a directory for the run's last two checkpoints and its history, `metrics.jsonl`.
+    - `checkpoint`: a directory for the run's last two checkpoints, its history, `metrics.jsonl`, and its speed,
+      `timing.jsonl`.
     - `checkpoint_every`: steps from one checkpoint to the next. Unless given 100, or as many hundreds as keep the
       cost below 2% of the time.
     - `resume`: go on from the newest whole checkpoint; from the start where there is none. `epochs` may grow, all
@@ -158,7 +159,9 @@ def fit(
                 state = held(shared, mesh)
                 done += count
                 rows = as_rows(metrics, count, done, epoch)
-                block = paced(block, (time.perf_counter() - started) / count)
+                seconds = time.perf_counter() - started
+                block = paced(block, seconds / count)
+                store.timed(done, count, seconds)
                 sound = last_sound(rows, state)
                 record(rows[:sound])
                 if sound < count:

@@ -18,6 +18,8 @@ from ._step import TrainState
 
 
 HISTORY = "metrics.jsonl"
+# Apart from the history, which is the same bytes however often a run was stopped.
+TIMING = "timing.jsonl"
 # Unless told how often: every so many steps, as long as saving takes no more than this share of the time.
 _EVERY, _SHARE = 100, 0.02
 
@@ -53,18 +55,25 @@ class Store:
                     f"`fit(checkpoint={os.fspath(self.directory)!r})`: a run has left its history there but no "
                     "checkpoint to go on from; choose another directory, or remove metrics.jsonl"
                 )
-            cut_history(self.directory / HISTORY, -1)
+            self._cut(-1)
             self.save(state, best)
             return state, best, []
         for reason in found.skipped:
             warnings.warn(f"`fit(resume=True)` passed a checkpoint over: {reason}", stacklevel=3)
         self._refuse_another_run(found.state, like)
         self.saved_step = found.step
-        return found.state["state"], found.state["best"], cut_history(self.directory / HISTORY, found.step)
+        return found.state["state"], found.state["best"], self._cut(found.step)
 
     def append(self, rows: list[dict[str, Any]]) -> None:
         if self.directory is not None:
             append_rows(self.directory / HISTORY, rows)
+
+    def timed(self, step: int, steps: int, seconds: float) -> None:
+        """Note how long the `steps` up to this one took by the clock on the wall, compilation included."""
+        if self.directory is not None:
+            rate = steps * self.fixed["batch_size"] / seconds
+            row = dict(step=step, steps=steps, seconds=round(seconds, 6), images_per_second=round(rate, 1))
+            append_rows(self.directory / TIMING, [row])
 
     def steps_ahead(self, step: int) -> int:
         """Steps to the next checkpoint, or more than any block has."""
@@ -93,6 +102,10 @@ class Store:
     def newest(self) -> Path | None:
         kept = [] if self.directory is None else checkpoints(self.directory)
         return kept[-1] if kept else None
+
+    def _cut(self, step: int) -> list[dict[str, Any]]:
+        cut_history(self.directory / TIMING, step)
+        return cut_history(self.directory / HISTORY, step)
 
     def _may_save(self) -> bool:
         affordable = self.every is not None or time.perf_counter() - self.saved_at >= self.seconds / _SHARE
