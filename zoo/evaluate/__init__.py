@@ -2,8 +2,13 @@
 
 from ._checks import check_evaluation as check_evaluation, check_examples as check_examples
 from ._code_usage import CodeUsage as CodeUsage, code_usage as code_usage
+from ._dci import DCI as DCI, dci as dci
+from ._estimate import Estimate as Estimate, estimate as estimate
+from ._factor_scores import beta_vae_score as beta_vae_score, factor_vae_score as factor_vae_score
 from ._layers import kl_per_layer as kl_per_layer
 from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
+from ._mig import Gaps as Gaps, mig as mig
+from ._modularity import Modularity as Modularity, modularity as modularity
 from ._pictures import (
     decode as decode,
     draw_latents as draw_latents,
@@ -11,3 +16,5 @@ from ._pictures import (
     reconstruct as reconstruct,
     sample as sample,
 )
+from ._probes import knn_probe as knn_probe, linear_probe as linear_probe
+from ._sap import sap as sap

@@ -1,0 +1,108 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+
+_ROWS, _COLUMNS = 512, 4096  # distances alive at a time: 8 MiB
+_SLACK = 1e-5  # a point at exactly the radius is within it, however its distance was rounded
+
+
+def nearest(
+    queries: Float[Array, " n size"], points: Float[Array, " m size"], k: int, *, others: bool = False
+) -> tuple[Float[np.ndarray, " n k"], Int[np.ndarray, " n k"]]:
+    """The k nearest points of each query, the nearest first: Euclidean distances, and places among the points.
+
+    Memory does not grow with n times m. The distances are of the differences themselves: 0 for equal rows.
+
+    **Arguments:** `others`: the queries are the points, and none is its own neighbour.
+    """
+    centre = jnp.mean(points, axis=0)
+    padded, present = _blocks(points - centre[None])
+    distances, places = [], []
+    for start in range(0, len(queries), _ROWS):
+        index = _index(start, len(queries))
+        rows = queries[index]
+        own = index if others else np.full_like(index, -1)
+        place = _nearest(rows - centre[None], padded, present, jnp.asarray(own), k)
+        distance, place = _measure(rows, points, place)
+        distances.append(distance)
+        places.append(place)
+    n = len(queries)
+    return np.concatenate(distances)[:n], np.concatenate(places)[:n]
+
+
+def count_within(
+    queries: Float[Array, " n size"], points: Float[Array, " m size"], radii: Float[np.ndarray, " m"]
+) -> Int[np.ndarray, " n"]:
+    """Around how many points each query lies within the point's radius, the edge included in spite of rounding."""
+    centre = jnp.mean(points, axis=0)
+    padded, present = _blocks(points - centre[None])
+    limits = np.square(np.pad(radii, (0, present.size - len(radii)))) * (1 + _SLACK)
+    limits = jnp.asarray(limits, points.dtype).reshape(present.shape)
+    counts = []
+    for start in range(0, len(queries), _ROWS):
+        rows = queries[_index(start, len(queries))] - centre[None]
+        counts.append(np.asarray(_count(rows, padded, present, limits)))
+    return np.concatenate(counts)[: len(queries)]
+
+
+def _index(start: int, n: int) -> Int[np.ndarray, " rows"]:
+    # The last block is filled up with repeats, so that all blocks share one program.
+    return np.minimum(np.arange(start, start + min(_ROWS, n), dtype=np.int32), n - 1)
+
+
+def _blocks(
+    points: Float[Array, " m size"],
+) -> tuple[Float[Array, " blocks columns size"], Bool[Array, " blocks columns"]]:
+    m, size = points.shape
+    columns = min(_COLUMNS, m)
+    blocks = -(-m // columns)
+    padded = jnp.pad(points, ((0, blocks * columns - m), (0, 0)))
+    return padded.reshape(blocks, columns, size), (jnp.arange(blocks * columns) < m).reshape(blocks, columns)
+
+
+def squared_distances(xs: Float[Array, " n size"], ys: Float[Array, " m size"]) -> Float[Array, " n m"]:
+    """Of every row to every row, as a product of matrices; accurate where the rows are near the origin."""
+    product = jnp.matmul(xs, ys.T, precision=lax.Precision.HIGHEST)
+    norms = jnp.sum(xs**2, axis=1)[:, None] + jnp.sum(ys**2, axis=1)[None, :]
+    return jnp.maximum(norms - 2 * product, 0)
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _nearest(rows, blocks, present, own, k):
+    columns = blocks.shape[1]
+
+    def body(best, block):
+        points, present, start = block
+        place = start + jnp.arange(columns, dtype=jnp.int32)
+        usable = present[None, :] & (place[None, :] != own[:, None])
+        distance = jnp.where(usable, squared_distances(rows, points), jnp.inf)
+        distances = jnp.concatenate([best[0], distance], axis=1)
+        places = jnp.concatenate([best[1], jnp.broadcast_to(place[None], distance.shape)], axis=1)
+        least, order = lax.top_k(-distances, k)
+        return (-least, jnp.take_along_axis(places, order, axis=1)), None
+
+    none = (jnp.full((len(rows), k), jnp.inf, rows.dtype), jnp.zeros((len(rows), k), jnp.int32))
+    starts = columns * jnp.arange(len(blocks), dtype=jnp.int32)
+    return lax.scan(body, none, (blocks, present, starts))[0][1]
+
+
+@jax.jit
+def _measure(rows, points, places):
+    distances = lax.map(lambda pair: jnp.linalg.norm(points[pair[1]] - pair[0][None], axis=1), (rows, places))
+    order = jnp.argsort(distances, axis=1)
+    return jnp.take_along_axis(distances, order, axis=1), jnp.take_along_axis(places, order, axis=1)
+
+
+@jax.jit
+def _count(rows, blocks, present, limits):
+    def body(count, block):
+        points, present, limit = block
+        within = present[None, :] & (squared_distances(rows, points) <= limit[None, :])
+        return count + jnp.sum(within, axis=1, dtype=jnp.int32), None
+
+    return lax.scan(body, jnp.zeros(len(rows), jnp.int32), (blocks, present, limits))[0]
