@@ -24,7 +24,7 @@ MAY_KNOW = {
     "estimators": set(),
     "penalties": set(),
     "models": {"posteriors", "priors", "nn", "likelihoods"},
-    "evaluate": {"models", "data", "objectives"},
+    "evaluate": {"models", "data", "nn", "objectives"},
     "train": {
         "models",
         "priors",

@@ -2,12 +2,17 @@
 
 from ._checks import check_evaluation as check_evaluation, check_examples as check_examples
 from ._code_usage import CodeUsage as CodeUsage, code_usage as code_usage
+from ._copies import Copies as Copies, nearest_copies as nearest_copies
 from ._dci import DCI as DCI, dci as dci
 from ._estimate import Estimate as Estimate, estimate as estimate
 from ._factor_scores import beta_vae_score as beta_vae_score, factor_vae_score as factor_vae_score
+from ._features import fashion_features as fashion_features
+from ._frechet import frechet_distance as frechet_distance
+from ._jackknife import jackknife as jackknife
 from ._layers import kl_per_layer as kl_per_layer
 from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
 from ._mig import Gaps as Gaps, mig as mig
+from ._mmd_test import MMDTest as MMDTest, mmd_test as mmd_test
 from ._modularity import Modularity as Modularity, modularity as modularity
 from ._pictures import (
     decode as decode,
@@ -15,6 +20,12 @@ from ._pictures import (
     encode as encode,
     reconstruct as reconstruct,
     sample as sample,
+)
+from ._precision_recall import (
+    DensityCoverage as DensityCoverage,
+    PrecisionRecall as PrecisionRecall,
+    density_coverage as density_coverage,
+    precision_recall as precision_recall,
 )
 from ._probes import knn_probe as knn_probe, linear_probe as linear_probe
 from ._sap import sap as sap

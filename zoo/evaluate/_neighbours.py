@@ -65,6 +65,7 @@ def _blocks(
     return padded.reshape(blocks, columns, size), (jnp.arange(blocks * columns) < m).reshape(blocks, columns)
 
 
+@jax.jit
 def squared_distances(xs: Float[Array, " n size"], ys: Float[Array, " m size"]) -> Float[Array, " n m"]:
     """Of every row to every row, as a product of matrices; accurate where the rows are near the origin."""
     product = jnp.matmul(xs, ys.T, precision=lax.Precision.HIGHEST)
