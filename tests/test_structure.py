@@ -25,6 +25,7 @@ MAY_KNOW = {
     "penalties": set(),
     "models": {"posteriors", "priors", "nn", "likelihoods"},
     "evaluate": {"models", "data", "nn", "objectives"},
+    "protocols": {"data"},
     "train": {
         "models",
         "priors",

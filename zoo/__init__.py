@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         plots as plots,
         posteriors as posteriors,
         priors as priors,
+        protocols as protocols,
         special as special,
         train as train,
     )
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 # Names are fetched when first asked for: `zoo --help` must not wait for jax to be imported.
 _ROOMS = (
     "data", "estimators", "evaluate", "flows", "likelihoods", "models", "nn", "objectives", "penalties", "plots",
-    "posteriors", "priors", "special", "train",
+    "posteriors", "priors", "protocols", "special", "train",
 )  # fmt: skip
 _HOMES = {
     "_draws": ("Draws", "Proposal"),

@@ -50,8 +50,7 @@ def fashion_features(images: Array | np.ndarray) -> Float[Array, " n features"]:
     The space in which `frechet_distance`, `precision_recall` and `density_coverage` judge images of clothes.
     **It is not Inception's**: distances in it cannot be set beside published FIDs, only beside each other.
     The classifier was trained by `benchmarks/train_features.py` and names 89.9 % of the 10,000 test images rightly; its
-    weights come with the package. A sample's noise is seen too, so compare means with real images only where the noise is
-    small.
+    weights come with the package.
 
     **Arguments:** `images`: `(n, 1, 28, 28)`, uint8 pixels or floats in [0, 1].
 

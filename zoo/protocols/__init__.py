@@ -1,0 +1,1 @@
+from ._binarised_fashion_mnist import Protocol as Protocol, binarised_fashion_mnist as binarised_fashion_mnist
