@@ -48,7 +48,8 @@ def linear_probe(
     points, classes, tests, truth, count = _check("linear_probe", codes, labels, test_codes, test_labels)
     if count == 1:
         raise ValueError("`linear_probe(labels)`: all labels are the same; at least two classes are needed")
-    predicted = np.asarray(_fit_and_predict(points, classes, tests, count, penalty))
+    points, tests = _standardise(points, tests)
+    predicted = np.asarray(_predict(_fit(points, classes, count, jnp.asarray(penalty, points.dtype)), tests))
     return estimate((predicted == truth).astype(np.float64))
 
 
@@ -87,24 +88,31 @@ def _check(call: str, codes: Any, labels: Any, test_codes: Any, test_labels: Any
     return points, jnp.asarray(numbered.astype(np.int32)), tests, truth, len(values)
 
 
-@eqx.filter_jit
-def _fit_and_predict(points, classes, tests, count, penalty):
-    centre, scale = jnp.mean(points, axis=0), jnp.std(points, axis=0)
+@jax.jit
+def _standardise(points, tests):
+    centre, scale = jnp.mean(points, axis=0)[None], jnp.std(points, axis=0)[None]
     scale = jnp.where(scale > 0, scale, 1)
+    return (points - centre) / scale, (tests - centre) / scale
 
-    def logits(params, xs):
-        weight, bias = params
-        return ((xs - centre[None]) / scale[None]) @ weight + bias[None]
 
+@jax.jit
+def _predict(params, tests):
+    weight, bias = params
+    return jnp.argmax(tests @ weight + bias[None], axis=1)
+
+
+@eqx.filter_jit
+def _fit(points, classes, count, penalty):
     def loss(params):
-        cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits(params, points), classes)
-        return jnp.mean(cross_entropy) + 0.5 * penalty * jnp.sum(params[0] ** 2)
+        weight, bias = params
+        logits = points @ weight + bias[None]
+        cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, classes)
+        return jnp.mean(cross_entropy) + 0.5 * penalty * jnp.sum(weight**2)
 
-    params = minimise(loss, (jnp.zeros((points.shape[1], count), points.dtype), jnp.zeros(count, points.dtype)))
-    return jnp.argmax(logits(params, tests), axis=1)
+    return _minimise(loss, (jnp.zeros((points.shape[1], count), points.dtype), jnp.zeros(count, points.dtype)))
 
 
-def minimise(loss, params):
+def _minimise(loss, params):
     """The minimum of a smooth convex function, by L-BFGS."""
     solver = optax.lbfgs()
     value_and_grad = optax.value_and_grad_from_state(loss)
@@ -128,5 +136,6 @@ def minimise(loss, params):
 def _majority(index, classes, count):
     votes = jax.nn.one_hot(classes[index], count, dtype=jnp.float32)
     # A tie goes to the class of the nearest of all: half a vote at the first place, less at every further one.
-    first = jnp.max(votes * (0.5 / (1 + jnp.arange(index.shape[1])))[None, :, None], axis=1)
+    shares = jnp.asarray(0.5 / (1 + np.arange(index.shape[1])), votes.dtype)
+    first = jnp.max(votes * shares[None, :, None], axis=1)
     return jnp.argmax(jnp.sum(votes, axis=1) + first, axis=1)

@@ -63,14 +63,15 @@ def binarised_fashion_mnist(
 
     **Raises:** as `data.fashion_mnist`, and `ValueError` where there are not 60,000 + 10,000 images.
 
-    Norouzi, Fleet & Norouzi, "Exemplar VAE", 2020, arXiv 2004.04795, section 5.1 and its code; there a VAE of two
-    gated layers of 300, 40 latents and a normal prior has -228.70 nats.
+    Norouzi, Fleet & Norouzi, "Exemplar VAE", 2020, arXiv 2004.04795, and its code; in its table of results a VAE of
+    two gated layers of 300, 40 latents and a normal prior has -228.70 nats.
     """
     found = data.fashion_mnist(directory, download=download, progress=progress)
     if (len(found.train_images), len(found.test_images)) != (_ALL, _ALL - _TRAIN):
         raise ValueError(
-            f"`binarised_fashion_mnist({'' if directory is None else repr(os.fspath(directory))})` needs 60,000 + 10,000 "
-            f"images, found {len(found.train_images):,} + {len(found.test_images):,}; pass the directory of the originals"
+            f"`binarised_fashion_mnist({'' if directory is None else repr(os.fspath(directory))})` needs 60,000 + "
+            f"10,000 images, found {len(found.train_images):,} + {len(found.test_images):,}; pass the directory of the "
+            "originals"
         )
     random = np.random.RandomState(_SEED)
     validation = _binarise(found.train_images[_TRAIN:], random)
