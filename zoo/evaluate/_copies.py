@@ -9,7 +9,9 @@ from ._neighbours import nearest
 
 
 class Copies(NamedTuple):
-    """**Fields:**
+    """What `nearest_copies` finds.
+
+    **Fields:**
 
     - `distances`, `places`: of each sample's nearest training example.
     - `held_out_distances`: of each held-out example's nearest training example.

@@ -13,7 +13,9 @@ _TOLERANCE = 1e-10
 
 
 class DCI(NamedTuple):
-    """**Fields:**
+    """What `dci` finds.
+
+    **Fields:**
 
     - `disentanglement`, `completeness`: from 0 to 1.
     - `informativeness`: the prediction error on held-out codes, the root of the mean square over a factor's standard

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 class Estimate(NamedTuple):
     """A mean over examples and its standard error, both of the shape of one example's value.
 
-    The error is NaN where there is only one example to judge by.
+    **Fields:** `mean`; `standard_error`: NaN where there is only one example to judge by.
     """
 
     mean: Float[np.ndarray, " ..."]

@@ -18,7 +18,9 @@ _ALIVE = 2**21  # entries of the kernel's matrix alive at a time: 8 MiB
 
 
 class MMDTest(NamedTuple):
-    r"""**Fields:**
+    r"""What `mmd_test` finds.
+
+    **Fields:**
 
     - `squared_mmd`: the unbiased estimate, and so negative at times.
     - `p_value`: the part of the permutations, the data as they are among them, with an estimate as large.
