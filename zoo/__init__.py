@@ -27,11 +27,26 @@ if TYPE_CHECKING:
     )
     from ._draws import Draws as Draws, Proposal as Proposal
     from .evaluate import (
+        beta_vae_score as beta_vae_score,
         bound as bound,
+        dci as dci,
+        density_coverage as density_coverage,
         encode as encode,
+        factor_vae_score as factor_vae_score,
+        fashion_features as fashion_features,
+        frechet_distance as frechet_distance,
+        jackknife as jackknife,
+        knn_probe as knn_probe,
+        linear_probe as linear_probe,
         log_likelihood as log_likelihood,
+        mig as mig,
+        mmd_test as mmd_test,
+        modularity as modularity,
+        nearest_copies as nearest_copies,
+        precision_recall as precision_recall,
         reconstruct as reconstruct,
         sample as sample,
+        sap as sap,
     )
     from .models import (
         MLPVAE as MLPVAE,
@@ -62,7 +77,28 @@ _HOMES = {
     "_draws": ("Draws", "Proposal"),
     "models": ("ConditionalVAE", "ConvVAE", "DiscreteVAE", "HierarchicalVAE", "MLPVAE", "ResNetVAE", "VQVAE"),
     "train": ("TrainState", "fit", "fit_prior", "freeze", "load", "loss", "save", "step"),
-    "evaluate": ("bound", "encode", "log_likelihood", "reconstruct", "sample"),
+    "evaluate": (
+        "beta_vae_score",
+        "bound",
+        "dci",
+        "density_coverage",
+        "encode",
+        "factor_vae_score",
+        "fashion_features",
+        "frechet_distance",
+        "jackknife",
+        "knn_probe",
+        "linear_probe",
+        "log_likelihood",
+        "mig",
+        "mmd_test",
+        "modularity",
+        "nearest_copies",
+        "precision_recall",
+        "reconstruct",
+        "sample",
+        "sap",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __version__ = "0.1.0"
