@@ -67,6 +67,15 @@ def test_neighbours_are_those_of_a_loop(monkeypatch, rows, columns):
     np.testing.assert_array_equal(counts, np.sum(between <= radii, axis=1))
 
 
+def test_memory_does_not_grow_with_the_points():
+    def temporaries(blocks):
+        points, present = jnp.zeros((blocks, 64, 3)), jnp.ones((blocks, 64), bool)
+        run = _neighbours._nearest.lower(jnp.zeros((16, 3)), points, present, jnp.zeros(16, jnp.int32), 3)
+        return run.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporaries(40) <= temporaries(4) + 40 * 8
+
+
 def test_precision_recall_density_and_coverage_are_their_definitions():
     between, k = distances(REAL, SAMPLES), 3
     of_real, of_samples = (np.sort(distances(z, z), axis=1)[:, k] for z in (REAL, SAMPLES))
@@ -90,6 +99,7 @@ def test_alike_and_unlike_sets():
     assert abs(found.coverage.mean - expected) < 0.05 and abs(found.density.mean - 1) < 0.1
     same = evaluate.precision_recall(xs, ys)
     assert abs(same.precision.mean - same.recall.mean) < 0.06
+    assert evaluate.precision_recall(xs, ys, progress=True) == same
     assert evaluate.precision_recall(xs, xs) == evaluate.precision_recall(xs, xs[::-1])
     assert evaluate.precision_recall(xs, xs).precision.mean == 1
     far = evaluate.precision_recall(xs, ys + np.float32(50))

@@ -27,7 +27,13 @@ class Copies(NamedTuple):
     closer: Estimate
 
 
-def nearest_copies(samples: Array | np.ndarray, training: Array | np.ndarray, held_out: Array | np.ndarray) -> Copies:
+def nearest_copies(
+    samples: Array | np.ndarray,
+    training: Array | np.ndarray,
+    held_out: Array | np.ndarray,
+    *,
+    progress: bool = False,
+) -> Copies:
     r"""Whether a model repeats its training data: each sample's nearest training example, and how near that is.
 
     Real data that the model was not trained on say how near is usual:
@@ -38,7 +44,7 @@ def nearest_copies(samples: Array | np.ndarray, training: Array | np.ndarray, he
     above 1/2 is copying only if the samples are as varied as the data.
 
     **Arguments:** `samples`, `training`, `held_out`: `(n, ...)`, features or images of one space; the held-out ones
-    of the same distribution as the training ones.
+    of the same distribution as the training ones. `progress`: whether to show a bar of each pass.
 
     **Returns:** `Copies`; look at the pairs of smallest distance, `training[places]`.
 
@@ -50,8 +56,9 @@ def nearest_copies(samples: Array | np.ndarray, training: Array | np.ndarray, he
     """
     points, others = as_pair("nearest_copies", "samples", samples, "training", training)
     references, _ = as_pair("nearest_copies", "held_out", held_out, "training", training)
-    distances, places = nearest(points, others, 1)
-    held_out_distances = nearest(references, others, 1)[0][:, 0]
+    bar = "neighbours" if progress else None
+    distances, places = nearest(points, others, 1, progress=bar)
+    held_out_distances = nearest(references, others, 1, progress=bar)[0][:, 0]
     distances, places = distances[:, 0], places[:, 0]
     closer = _closer(distances, held_out_distances)
     return Copies(distances, places, held_out_distances, int(np.sum(distances == 0)), closer)

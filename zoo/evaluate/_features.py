@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data, nn
+from ._blocks import blocks
 
 
 FEATURE_SIZE = 64
@@ -44,7 +45,7 @@ class FashionClassifier(eqx.Module):
         return self.head(self.features(x))
 
 
-def fashion_features(images: Array | np.ndarray) -> Float[Array, " n features"]:
+def fashion_features(images: Array | np.ndarray, *, progress: bool = False) -> Float[Array, " n features"]:
     """64 features of each image: the last hidden layer of a small classifier of Fashion-MNIST.
 
     The space in which `frechet_distance`, `precision_recall` and `density_coverage` judge images of clothes.
@@ -52,7 +53,7 @@ def fashion_features(images: Array | np.ndarray) -> Float[Array, " n features"]:
     The classifier was trained by `benchmarks/train_features.py` and names 89.9 % of the 10,000 test images rightly; its
     weights come with the package.
 
-    **Arguments:** `images`: `(n, 1, 28, 28)`, uint8 pixels or floats in [0, 1].
+    **Arguments:** `images`: `(n, 1, 28, 28)`, uint8 pixels or floats in [0, 1]; `progress`: whether to show a bar.
 
     **Returns:** `(n, 64)`, none of them negative.
 
@@ -60,12 +61,9 @@ def fashion_features(images: Array | np.ndarray) -> Float[Array, " n features"]:
     """
     data.check_batch(images, shape=(1, 28, 28), call="fashion_features(images)")
     classifier = load_classifier()
-    blocks = []
-    for start in range(0, len(images), _BLOCK):
-        # The last block is filled up with repeats, so that all blocks share one program.
-        index = np.minimum(np.arange(start, start + min(_BLOCK, len(images))), len(images) - 1)
-        blocks.append(_features(classifier, jnp.asarray(images[index])))
-    return jnp.concatenate(blocks)[: len(images)]
+    bar = "features" if progress else None
+    parts = [_features(classifier, jnp.asarray(images[index])) for index, _ in blocks(len(images), _BLOCK, bar)]
+    return jnp.concatenate(parts)[: len(images)]
 
 
 @eqx.filter_jit

@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._arrays import as_pair
+from ._blocks import blocks
 from ._neighbours import squared_distances
 
 
@@ -42,6 +43,7 @@ def mmd_test(
     *,
     scale: float | None = None,
     permutations: int = 500,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> MMDTest:
     r"""Whether two sets of points may be of one distribution: the kernel two-sample test.
@@ -59,6 +61,7 @@ def mmd_test(
     - `xs`, `ys`: `(n, ...)` and `(m, ...)`, features or images, at least two of either.
     - `scale`: $\sigma$; by default the median distance of (at most 500 of either of) all the points.
     - `permutations`: the smallest p-value is one over one more than this.
+    - `progress`: whether to show a bar.
     - `key`: for the permutations.
 
     **Returns:** `MMDTest`.
@@ -84,7 +87,7 @@ def mmd_test(
         raise ValueError(f"`mmd_test(scale={scale})`: the kernel needs a finite scale above 0")
     pooled = _centred(jnp.concatenate([points, others])) / scale
     deals = _deals(n, n + m, permutations, key)
-    within, across, total = _sums(pooled, deals)
+    within, across, total = _sums(pooled, deals, "kernel" if progress else None)
     rest = total - within - 2 * across
     values = within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * across / (n * m)
     # As large up to rounding: permutations that change nothing must count.
@@ -107,18 +110,15 @@ def _deals(n: int, count: int, permutations: int, key: PRNGKeyArray) -> Float[Ar
     return jnp.concatenate([first[None], shuffled]).T
 
 
-def _sums(points: Float[Array, " points size"], deals: Float[Array, " points deals"]):
+def _sums(points: Float[Array, " points size"], deals: Float[Array, " points deals"], progress: str | None):
     """The kernel's sums over pairs of different points: within the first set, across, and all; in float64.
 
     Of the kernel less a constant, which the estimate does not see: it keeps the sums small.
     """
     count = len(points)
-    rows = min(max(_ALIVE // count, 1), count)
     within, across, total = np.zeros(deals.shape[1]), np.zeros(deals.shape[1]), 0.0
-    for start in range(0, count, rows):
-        # The last block is filled up with rows that count for nothing.
-        index = np.arange(start, start + rows, dtype=np.int32)
-        parts = _block(points, deals, jnp.asarray(np.minimum(index, count - 1)), jnp.asarray(index < count))
+    for index, present in blocks(count, max(_ALIVE // count, 1), progress):
+        parts = _block(points, deals, jnp.asarray(index), jnp.asarray(present))
         within += np.asarray(parts[0], np.float64)
         across += np.asarray(parts[1], np.float64)
         total += float(parts[2])

@@ -6,25 +6,31 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from ._blocks import blocks
+
 
 _ROWS, _COLUMNS = 512, 4096  # distances alive at a time: 8 MiB
 _SLACK = 1e-5  # a point at exactly the radius is within it, however its distance was rounded
 
 
 def nearest(
-    queries: Float[Array, " n size"], points: Float[Array, " m size"], k: int, *, others: bool = False
+    queries: Float[Array, " n size"],
+    points: Float[Array, " m size"],
+    k: int,
+    *,
+    others: bool = False,
+    progress: str | None = None,
 ) -> tuple[Float[np.ndarray, " n k"], Int[np.ndarray, " n k"]]:
     """The k nearest points of each query, the nearest first: Euclidean distances, and places among the points.
 
     Memory does not grow with n times m. The distances are of the differences themselves: 0 for equal rows.
 
-    **Arguments:** `others`: the queries are the points, and none is its own neighbour.
+    **Arguments:** `others`: the queries are the points, and none is its own neighbour; `progress`: a bar's text.
     """
     centre = jnp.mean(points, axis=0)
-    padded, present = _blocks(points - centre[None])
+    padded, present = _in_blocks(points - centre[None])
     distances, places = [], []
-    for start in range(0, len(queries), _ROWS):
-        index = _index(start, len(queries))
+    for index, _ in blocks(len(queries), _ROWS, progress):
         rows = queries[index]
         own = index if others else np.full_like(index, -1)
         place = _nearest(rows - centre[None], padded, present, jnp.asarray(own), k)
@@ -36,33 +42,32 @@ def nearest(
 
 
 def count_within(
-    queries: Float[Array, " n size"], points: Float[Array, " m size"], radii: Float[np.ndarray, " m"]
+    queries: Float[Array, " n size"],
+    points: Float[Array, " m size"],
+    radii: Float[np.ndarray, " m"],
+    *,
+    progress: str | None = None,
 ) -> Int[np.ndarray, " n"]:
     """Around how many points each query lies within the point's radius, the edge included in spite of rounding."""
     centre = jnp.mean(points, axis=0)
-    padded, present = _blocks(points - centre[None])
+    padded, present = _in_blocks(points - centre[None])
     limits = np.square(np.pad(radii, (0, present.size - len(radii)))) * (1 + _SLACK)
     limits = jnp.asarray(limits, points.dtype).reshape(present.shape)
     counts = []
-    for start in range(0, len(queries), _ROWS):
-        rows = queries[_index(start, len(queries))] - centre[None]
+    for index, _ in blocks(len(queries), _ROWS, progress):
+        rows = queries[index] - centre[None]
         counts.append(np.asarray(_count(rows, padded, present, limits)))
     return np.concatenate(counts)[: len(queries)]
 
 
-def _index(start: int, n: int) -> Int[np.ndarray, " rows"]:
-    # The last block is filled up with repeats, so that all blocks share one program.
-    return np.minimum(np.arange(start, start + min(_ROWS, n), dtype=np.int32), n - 1)
-
-
-def _blocks(
+def _in_blocks(
     points: Float[Array, " m size"],
 ) -> tuple[Float[Array, " blocks columns size"], Bool[Array, " blocks columns"]]:
     m, size = points.shape
     columns = min(_COLUMNS, m)
-    blocks = -(-m // columns)
-    padded = jnp.pad(points, ((0, blocks * columns - m), (0, 0)))
-    return padded.reshape(blocks, columns, size), (jnp.arange(blocks * columns) < m).reshape(blocks, columns)
+    count = -(-m // columns)
+    padded = jnp.pad(points, ((0, count * columns - m), (0, 0)))
+    return padded.reshape(count, columns, size), (jnp.arange(count * columns) < m).reshape(count, columns)
 
 
 @jax.jit

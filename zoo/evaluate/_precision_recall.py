@@ -27,7 +27,9 @@ class DensityCoverage(NamedTuple):
     coverage: Estimate
 
 
-def precision_recall(real: Array | np.ndarray, samples: Array | np.ndarray, *, k: int = 3) -> PrecisionRecall:
+def precision_recall(
+    real: Array | np.ndarray, samples: Array | np.ndarray, *, k: int = 3, progress: bool = False
+) -> PrecisionRecall:
     r"""How much of what a model draws looks real, and how much of what is real it draws.
 
     $$f(x, \Phi) = \mathbb{1}\left[\exists \phi \in \Phi: |x - \phi| \le |\phi - NN_k(\phi, \Phi)|\right], \qquad
@@ -42,6 +44,7 @@ def precision_recall(real: Array | np.ndarray, samples: Array | np.ndarray, *, k
     - `real`, `samples`: `(n, ...)` and `(m, ...)`, features such as `fashion_features` gives, or images. Take as
       many of one as of the other.
     - `k`: neighbours, less than either number.
+    - `progress`: whether to show a bar of each pass.
 
     **Returns:** `PrecisionRecall`.
 
@@ -52,12 +55,14 @@ def precision_recall(real: Array | np.ndarray, samples: Array | np.ndarray, *, k
     """
     points, others = as_pair("precision_recall", "real", real, "samples", samples)
     _check_k("precision_recall", k, real=points, samples=others)
-    precise = count_within(others, points, _radii(points, k)) > 0
-    recalled = count_within(points, others, _radii(others, k)) > 0
+    precise = count_within(others, points, _radii(points, k, progress), progress=_bar(progress)) > 0
+    recalled = count_within(points, others, _radii(others, k, progress), progress=_bar(progress)) > 0
     return PrecisionRecall(estimate(precise.astype(np.float64)), estimate(recalled.astype(np.float64)))
 
 
-def density_coverage(real: Array | np.ndarray, samples: Array | np.ndarray, *, k: int = 5) -> DensityCoverage:
+def density_coverage(
+    real: Array | np.ndarray, samples: Array | np.ndarray, *, k: int = 5, progress: bool = False
+) -> DensityCoverage:
     r"""Precision and recall that an outlier does not spoil.
 
     $$\text{density} = \frac{1}{km} \sum_j \sum_i \mathbb{1}[y_j \in B_i], \qquad
@@ -76,14 +81,18 @@ def density_coverage(real: Array | np.ndarray, samples: Array | np.ndarray, *, k
     """
     points, others = as_pair("density_coverage", "real", real, "samples", samples)
     _check_k("density_coverage", k, real=points)
-    radii = _radii(points, k)
-    density = count_within(others, points, radii) / k
-    covered = nearest(points, others, 1)[0][:, 0] <= radii
+    radii = _radii(points, k, progress)
+    density = count_within(others, points, radii, progress=_bar(progress)) / k
+    covered = nearest(points, others, 1, progress=_bar(progress))[0][:, 0] <= radii
     return DensityCoverage(estimate(density), estimate(covered.astype(np.float64)))
 
 
-def _radii(points, k):
-    return nearest(points, points, k, others=True)[0][:, -1]
+def _radii(points, k, progress):
+    return nearest(points, points, k, others=True, progress=_bar(progress))[0][:, -1]
+
+
+def _bar(progress):
+    return "neighbours" if progress else None
 
 
 def _check_k(call: str, k: int, **sets: Any) -> None:
