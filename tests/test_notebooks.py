@@ -20,6 +20,11 @@ def test_there_are_notebooks():
     assert PATHS
 
 
+def test_each_is_in_the_table():
+    table = (Path(__file__).parents[1] / "notebooks" / "README.md").read_text()
+    assert re.findall(r"^\| \[\w+\]\((\w+)\.ipynb\)", table, re.M) == [path.stem for path in PATHS]
+
+
 @each_notebook
 def test_is_short_and_light(path):
     assert len(json.loads(path.read_text())["cells"]) <= 15
