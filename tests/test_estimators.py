@@ -233,6 +233,16 @@ def test_a_weight_on_the_loss_passes_through():
         np.testing.assert_allclose(-1e-3 * a, b, rtol=1e-5)
 
 
+@pytest.mark.parametrize("estimator", [reparameterised, stl, dreg])
+def test_the_gradient_of_a_batch_is_the_mean_of_its_examples(estimator):
+    model, keys = make_model(), jr.split(jr.key(8), 3)
+    batch = lambda m: jnp.mean(jax.vmap(lambda key: estimator(objectives.iwae, m.propose(5, key))[0])(keys))
+    each = [gradient(objectives.iwae, estimator, model, 5, key) for key in keys]
+    together = jax.tree.leaves(eqx.filter_jit(eqx.filter_grad(batch))(model))
+    for a, *bs in zip(together, *map(jax.tree.leaves, each), strict=True):
+        np.testing.assert_allclose(a, np.mean(bs, axis=0), rtol=1e-4, atol=1e-5)
+
+
 def test_dreg_stays_finite_far_from_the_posterior():
     @eqx.filter_jit
     def slopes(model):

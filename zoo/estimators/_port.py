@@ -63,5 +63,10 @@ _gate.defvjp(_gate_forward, _gate_backward)
 
 
 def _zeros(z: PyTree, k: int) -> Note:
-    dtype = jnp.result_type(*jax.tree.leaves(z)) if jax.tree.leaves(z) else jnp.result_type(float)
-    return jnp.zeros(k, dtype), jnp.zeros(k, dtype)
+    leaves = jax.tree.leaves(z)
+    zeros = jnp.zeros(k, jnp.result_type(*leaves) if leaves else jnp.result_type(float))
+    for leaf in leaves:
+        # Of z's values and not of its shape: under `vmap` a constant's cotangent is the sum over all examples.
+        same = jnp.all((leaf == leaf).reshape(k, -1), axis=1)
+        zeros = jnp.where(same, zeros, zeros)
+    return zeros, zeros
