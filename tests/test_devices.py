@@ -16,7 +16,8 @@ import zoo
 
 
 XS = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)
-# The history of 40 steps on no mesh, and on meshes of 1, 2 and 4 devices; and one run that goes from 4 to 2.
+# The history of 40 steps on no mesh, on meshes of 1, 2 and 4 devices, and on 2 in microbatches; and of one run that
+# goes from 4 to 2.
 RUNS = """
 import json, sys, tempfile
 import jax, numpy as np, optax
@@ -32,7 +33,7 @@ def train(devices, **options):
     )
     assert devices is None or len(result.model.encoder.layers.layers[0].weight.sharding.device_set) == devices
     return result.history
-histories = [train(devices) for devices in (None, 1, 2, 4)]
+histories = [train(devices) for devices in (None, 1, 2, 4)] + [train(2, microbatches=4)]
 run = tempfile.mkdtemp()
 train(4, checkpoint=run, epochs=2)
 histories.append(train(2, checkpoint=run, resume=True))

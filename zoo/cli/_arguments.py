@@ -73,6 +73,8 @@ class Train:
     """Passes over the training data. Unless given: as many as take about two minutes on two cores."""
     batch_size: int = 32
     """Examples to a step."""
+    microbatches: int = 1
+    """Parts into which each batch is cut: the same gradient in less memory."""
     learning_rate: float = 1e-3
     """Of Adam; falls to zero along a cosine."""
     evaluation_k: int = 100

@@ -9,6 +9,7 @@ from jax.sharding import AxisType, Mesh
 from .._draws import Draws
 from ..evaluate import check_evaluation, check_examples
 from ..models import AbstractVAE, check_labels
+from ..nn import BatchNorm
 from ..objectives import Scheduled, at_step
 
 
@@ -29,6 +30,8 @@ def check_fit(
     checkpoint_every: int | None = None,
     resume: bool = False,
     mesh: Mesh | None = None,
+    microbatches: int = 1,
+    penalties: Sequence[Callable] = (),
 ) -> None:
     """Refuse a training run that cannot work, in Python and before anything compiles.
 
@@ -56,6 +59,8 @@ def check_fit(
         raise ValueError("`fit(resume=True)`: there is nothing to go on from; pass checkpoint=, the run's directory")
     if mesh is not None:
         check_mesh(mesh, batch_size)
+    devices = 1 if mesh is None else mesh.size
+    check_microbatches("fit", model, microbatches, batch_size=batch_size, penalties=penalties, devices=devices)
     check_objective(objective, k)
     if isinstance(objective, Scheduled):
         objective.check(epochs * (len(xs) // batch_size))
@@ -80,9 +85,43 @@ def check_mesh(mesh: Mesh, batch_size: int) -> None:
         )
 
 
+def check_microbatches(
+    call: str,
+    model: AbstractVAE,
+    microbatches: int,
+    *,
+    batch_size: int,
+    penalties: Sequence[Callable],
+    devices: int = 1,
+) -> None:
+    """Refuse microbatches that are unequal, or whose gradients do not average to the batch's."""
+    here = f"`{call}(microbatches={microbatches}"
+    if microbatches < 1:
+        raise ValueError(f"{here})`: at least one part is needed; pass microbatches >= 1")
+    if microbatches == 1:
+        return
+    if batch_size % (microbatches * devices):
+        multiple = microbatches * devices
+        parts = f"{microbatches} equal parts" + (f" on each of {devices} devices" if devices > 1 else "")
+        raise ValueError(
+            f"{here})` cuts a batch into {parts}, got {batch_size} examples; pass a multiple of {multiple}, such as "
+            f"{-(-batch_size // multiple) * multiple}"
+        )
+    if penalties:
+        raise ValueError(
+            f"{here}, penalties=...)`: a penalty compares the examples of the whole batch, which is no mean over its "
+            "parts; pass microbatches=1, or no penalties"
+        )
+    if any(isinstance(leaf, BatchNorm) for leaf in jax.tree.leaves(model, is_leaf=lambda m: isinstance(m, BatchNorm))):
+        raise ValueError(
+            f"{here})`: `BatchNorm` looks at the whole batch, and would see a part of it only; pass microbatches=1, or "
+            'build the model with norm="group" or norm="none"'
+        )
+
+
 def check_many(models: Sequence, values: Sequence, keys: Any, common: dict[str, Any], mesh: Mesh | None) -> None:
     """Refuse models, values and keys that are not N of each, or not of one kind."""
-    known = {"objective", "k", "observe", "optimiser", "estimator", "penalties"}
+    known = {"objective", "k", "observe", "optimiser", "estimator", "penalties", "microbatches"}
     if not set(common) <= known:
         raise ValueError(f"`fit_many` has no {sorted(set(common) - known)}; it shares {sorted(known)} with `fit`")
     if not len(models) == len(values) == len(keys) >= 1:

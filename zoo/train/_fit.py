@@ -55,6 +55,7 @@ def fit(
     epochs: int = 1,
     estimator: Callable = reparameterised,
     penalties: Sequence[Callable] = (),
+    microbatches: int = 1,
     held_out: Array | np.ndarray | None = None,
     held_out_ys: Array | np.ndarray | None = None,
     held_out_every: int | None = None,
@@ -87,6 +88,9 @@ def fit(
     - `optimiser`: from optax; `optax.adam(1e-3)` unless given. Schedules, clipping and weight decay are optax's.
       With `optax.apply_if_finite(optimiser, n)` a batch whose gradient is not finite changes nothing, up to n of
       them in a row; the history counts them as `skipped`. `train.average(optimiser)` averages the weights.
+    - `microbatches`: parts of equal size into which each batch is cut. Their gradients are taken one after the other
+      and averaged: the same gradient to rounding, in as much less memory. Not with penalties or `BatchNorm`, for
+      which the batch is more than its examples.
     - `held_out`, `held_out_ys`: examples whose mean objective is measured, always with the same key.
     - `held_out_every`: steps from one measurement to the next; an epoch unless given.
     - `checkpoint`: a directory for the run's last two checkpoints, its history, `metrics.jsonl`, and its speed,
@@ -107,21 +111,21 @@ def fit(
     **Returns:** a `Fit`: `.model`, `.history`, `.state`, `.best`.
 
     **Raises:** `ValueError`, before anything compiles, for data the model cannot take, `batch_size` above the
-    number of examples, `k` or `epochs` below 1, a schedule longer than the run, a checkpoint of another run;
-    `FloatingPointError` when the loss or its gradient stops being finite, with the step, the batch and the last
-    checkpoint; `OSError` where the directory holds a run and `resume` is false, is in use, or cannot be written.
+    number of examples, `k` or `epochs` below 1, microbatches that cannot be, a schedule longer than the run, a
+    checkpoint of another run; `FloatingPointError` when the loss or its gradient stops being finite, with the step,
+    the batch and the last checkpoint; `OSError` where the directory holds a run and `resume` is false, is in use, or cannot be written.
     """
     optimiser = optax.adam(1e-3) if optimiser is None else optimiser
     check_fit(
         model, xs, held_out, ys=ys, held_out_ys=held_out_ys, objective=objective, k=k, batch_size=batch_size,
         epochs=epochs, observe=observe, held_out_every=held_out_every, checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every, resume=resume, mesh=mesh,
+        checkpoint_every=checkpoint_every, resume=resume, mesh=mesh, microbatches=microbatches, penalties=penalties,
     )  # fmt: skip
     observe = data.scale if observe is None else observe
     held_out_key, key = jr.split(key)
     settings = dict(
         objective=objective, k=k, estimator=estimator, penalties=tuple(penalties), observe=observe,
-        optimiser=optimiser, batch_size=batch_size, mesh=mesh,
+        optimiser=optimiser, batch_size=batch_size, microbatches=microbatches, mesh=mesh,
     )  # fmt: skip
     data_set = replicate((jnp.asarray(xs), None if ys is None else jnp.asarray(ys)), mesh)
     steps = len(xs) // batch_size

@@ -51,7 +51,8 @@ def fit_many(
       each number first, and then with a traced one.
     - `mesh`: devices that share the models, from `train.data_mesh`; N is a multiple of their number.
     - `keys`: one for each model, `(N,)`.
-    - `common`: `objective`, `k`, `observe`, `optimiser`, `estimator`, `penalties`; with the others as in `fit`.
+    - `common`: `objective`, `k`, `observe`, `optimiser`, `estimator`, `penalties`, `microbatches`; with the others as
+      in `fit`.
 
     **Returns:** N `Fit`s. A run whose loss stops being finite does not stop the others: see its history.
 
@@ -60,13 +61,17 @@ def fit_many(
     values = list(values) if values is not None else [0.0] * len(models)
     settings = _nothing if settings is None else settings
     check_many(models, values, keys, common, mesh)
-    defaults = dict(objective=elbo, k=1, observe=data.scale, optimiser=_ADAM, estimator=reparameterised, penalties=())
+    defaults = dict(
+        objective=elbo, k=1, observe=data.scale, optimiser=_ADAM, estimator=reparameterised, penalties=(),
+        microbatches=1,
+    )  # fmt: skip
     common = defaults | {name: value for name, value in common.items() if value is not None}
     alone = [common | settings(value) for value in values]
     for model, own in zip(models, alone):
         check_fit(
             model, xs, held_out, ys=ys, held_out_ys=held_out_ys, objective=own["objective"], k=own["k"],
-            batch_size=batch_size, epochs=epochs, observe=own["observe"],
+            batch_size=batch_size, epochs=epochs, observe=own["observe"], microbatches=own["microbatches"],
+            penalties=own["penalties"],
         )  # fmt: skip
     held_out_keys, run_keys = zip(*(jr.split(key) for key in keys))
     states = [TrainState(model, own["optimiser"], key=key) for model, own, key in zip(models, alone, run_keys)]

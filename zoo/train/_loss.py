@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from .._custom_types import Scalar
 from .._draws import Draws
@@ -39,18 +39,26 @@ def loss(
     - `key`: for the draws and the penalties.
     """
     settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties)
-    return loss_and_draws(model, xs, ys, **settings, key=key)[0]
+    keys, penalty_key = batch_keys(key, len(xs))
+    return loss_and_draws(model, xs, ys, keys, **settings, penalty_key=penalty_key)[0]
 
 
-def loss_and_draws(model, xs, ys, *, objective, k, estimator, penalties, key) -> tuple[Scalar, Draws]:
-    """`loss`, with the batch of draws that it judged."""
+def batch_keys(key: PRNGKeyArray, n: int) -> tuple[Key[Array, " n"], PRNGKeyArray]:
+    """The keys of each example's draws, and of the penalties."""
     draw_key, penalty_key = jr.split(key)
+    return jr.split(draw_key, n), penalty_key
+
+
+def loss_and_draws(
+    model, xs, ys, keys, *, objective, k, estimator, penalties, penalty_key, axis_name: str | None = "batch"
+) -> tuple[Scalar, Draws]:
+    """`loss`, with the batch of draws that it judged. `axis_name`: by which layers know the batch, if they may."""
 
     def judged(x, y, key):
         here = given(model, y)
         return estimator(objective, here.propose(x, here.posterior(x), draw_keys(key, k)))
 
-    values, draws = jax.vmap(judged, axis_name="batch")(xs, ys, jr.split(draw_key, len(xs)))
+    values, draws = jax.vmap(judged, axis_name=axis_name)(xs, ys, keys)
     value = -jnp.mean(values)
     for i, penalty in enumerate(penalties):
         value = value + penalty(draws, key=jr.fold_in(penalty_key, i))

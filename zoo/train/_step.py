@@ -11,7 +11,8 @@ from .._custom_types import Scalar
 from ..estimators import reparameterised
 from ..models import AbstractVAE
 from ..objectives import at_step
-from ._loss import loss_and_draws
+from ._checks import check_microbatches
+from ._gradient import metrics_and_gradient
 
 
 METRICS = ("loss", "elbo", "log_likelihood", "rate", "gradient_norm")
@@ -48,38 +49,30 @@ def step(
     k: int = 1,
     estimator: Any = reparameterised,
     penalties: tuple = (),
+    microbatches: int = 1,
 ) -> tuple[TrainState, dict[str, Scalar]]:
     """One step of the optimiser on one batch.
 
     **Arguments:** `state`: a `TrainState`; `xs`: what the model sees, `(batch, ...)` floats; `optimiser`: the
-    one that made the state; the others as in `loss`.
+    one that made the state; `microbatches`: as in `fit`; the others as in `loss`.
 
     **Returns:** the next state, and the batch's means in nats: `loss`; `elbo`, the mean log-weight; its parts
     `log_likelihood` and `rate` (log q(z|x) - log p(z)), NaN where q has no density; `gradient_norm`; and with
     `optax.apply_if_finite` in the optimiser `skipped`, how many batches it has left out so far.
     """
-    settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties)
+    check_microbatches("step", state.model, microbatches, batch_size=len(xs), penalties=penalties)
+    settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties, microbatches=microbatches)
     return advance(state, xs, ys, optimiser=optimiser, **settings)
 
 
-def advance(state: TrainState, xs, ys, *, objective, optimiser, k, estimator, penalties):
+def advance(state: TrainState, xs, ys, *, objective, optimiser, **settings):
     """`step` without its own jit, for use inside a larger program."""
     objective = at_step(objective, state.step)
     _, draw_key = step_keys(state)
-    (value, draws), gradient = eqx.filter_value_and_grad(loss_and_draws, has_aux=True)(
-        state.model, xs, ys, objective=objective, k=k, estimator=estimator, penalties=penalties, key=draw_key
-    )
+    metrics, gradient = metrics_and_gradient(state.model, xs, ys, objective=objective, **settings, key=draw_key)
     with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
         updates, opt_state = optimiser.update(gradient, state.opt_state, eqx.filter(state.model, eqx.is_inexact_array))
-    bounded, nothing = draws.log_posterior is not None, jnp.full_like(value, jnp.nan)
-    metrics = {
-        "loss": value,
-        "elbo": jnp.mean(draws.log_weight) if bounded else nothing,
-        "log_likelihood": jnp.mean(draws.log_likelihood),
-        "rate": jnp.mean(draws.rate) if bounded else nothing,
-        "gradient_norm": optax.tree.norm(gradient),
-        **skipped(opt_state),
-    }
+    metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)} | skipped(opt_state)
     after = (eqx.apply_updates(state.model, updates), opt_state, state.step + 1)
     return eqx.tree_at(lambda s: (s.model, s.opt_state, s.step), state, after), metrics
 
