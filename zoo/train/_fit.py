@@ -113,7 +113,8 @@ def fit(
     **Raises:** `ValueError`, before anything compiles, for data the model cannot take, `batch_size` above the
     number of examples, `k` or `epochs` below 1, microbatches that cannot be, a schedule longer than the run, a
     checkpoint of another run; `FloatingPointError` when the loss or its gradient stops being finite, with the step,
-    the batch and the last checkpoint; `OSError` where the directory holds a run and `resume` is false, is in use, or cannot be written.
+    the batch and the last checkpoint; `OSError` where the directory holds a run and `resume` is false, is in use, or
+    cannot be written.
     """
     optimiser = optax.adam(1e-3) if optimiser is None else optimiser
     check_fit(

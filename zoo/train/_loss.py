@@ -38,9 +38,11 @@ def loss(
     - `penalties`: functions `(Draws of the batch, *, key) -> scalar`, as in `zoo.penalties`.
     - `key`: for the draws and the penalties.
     """
-    settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties)
     keys, penalty_key = batch_keys(key, len(xs))
-    return loss_and_draws(model, xs, ys, keys, **settings, penalty_key=penalty_key)[0]
+    return loss_and_draws(
+        model, xs, ys, keys, objective=objective, k=k, estimator=estimator, penalties=penalties,
+        penalty_key=penalty_key,
+    )[0]  # fmt: skip
 
 
 def batch_keys(key: PRNGKeyArray, n: int) -> tuple[Key[Array, " n"], PRNGKeyArray]:
