@@ -37,7 +37,12 @@ histories = [train(devices) for devices in (None, 1, 2, 4)] + [train(2, microbat
 run = tempfile.mkdtemp()
 train(4, checkpoint=run, epochs=2)
 histories.append(train(2, checkpoint=run, resume=True))
-print(json.dumps(histories))
+# Two models, each on a device of its own.
+options = dict(optimiser=adam, batch_size=16, epochs=4, held_out=xs[:8])
+keys = jax.random.split(jax.random.key(3), 2)
+many = zoo.train.fit_many([model, model], xs, mesh=zoo.train.data_mesh(2), keys=keys, **options)
+alone = [zoo.fit(model, xs, progress=False, key=key, **options) for key in keys]
+print(json.dumps([histories, [fit.history for fit in many], [fit.history for fit in alone]]))
 """
 
 
@@ -45,12 +50,15 @@ def test_one_two_and_four_devices_agree():
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", RUNS], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    one, *others = json.loads(done.stdout)
+    (one, *others), many, alone = json.loads(done.stdout)
     assert one[39]["step"] == 40 and one[40]["split"] == "held_out"
     for other in others:
         assert [row["step"] for row in other] == [row["step"] for row in one]
         np.testing.assert_allclose(other[39]["loss"], one[39]["loss"], rtol=1e-6)
         np.testing.assert_allclose(other[40]["objective"], one[40]["objective"], rtol=1e-6)
+    for history, row_by_row in zip(many, alone, strict=True):
+        for row, other in zip(history, row_by_row, strict=True):
+            assert row.pop("split") == other.pop("split") and row == pytest.approx(other, rel=1e-5)
 
 
 def test_a_mesh_that_cannot_be_used_is_refused():

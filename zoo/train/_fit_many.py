@@ -43,6 +43,10 @@ def fit_many(
     keys=keys)` is a sweep over beta; `settings=lambda rate: dict(optimiser=optax.adam(rate))` one over the learning
     rate; several seeds need neither.
 
+    Small models are bound by one core, so on a CPU the gain is in a device for each: call
+    `jax.config.update("jax_num_cpu_devices", cores)` before jax starts, and pass `mesh=train.data_mesh()`
+    (`benchmarks/fit_many.py`).
+
     **Arguments:**
 
     - `models`: N models that differ in their weights only.
