@@ -55,14 +55,14 @@ class Store:
                     f"`fit(checkpoint={os.fspath(self.directory)!r})`: a run has left its history there but no "
                     "checkpoint to go on from; choose another directory, or remove metrics.jsonl"
                 )
-            self._cut(-1)
+            _cut(self.directory, -1)
             self.save(state, best)
             return state, best, []
         for reason in found.skipped:
             warnings.warn(f"`fit(resume=True)` passed a checkpoint over: {reason}", stacklevel=3)
         self._refuse_another_run(found.state, like)
         self.saved_step = found.step
-        return found.state["state"], found.state["best"], self._cut(found.step)
+        return found.state["state"], found.state["best"], _cut(self.directory, found.step)
 
     def append(self, rows: list[dict[str, Any]]) -> None:
         if self.directory is not None:
@@ -103,10 +103,6 @@ class Store:
         kept = [] if self.directory is None else checkpoints(self.directory)
         return kept[-1] if kept else None
 
-    def _cut(self, step: int) -> list[dict[str, Any]]:
-        cut_history(self.directory / TIMING, step)
-        return cut_history(self.directory / HISTORY, step)
-
     def _may_save(self) -> bool:
         affordable = self.every is not None or time.perf_counter() - self.saved_at >= self.seconds / _SHARE
         return self.directory is not None and affordable
@@ -129,3 +125,9 @@ def open_store(directory: str | os.PathLike | None, every: int | None, **fixed: 
     """The store of `directory`, held for one writer. `fixed`: what has to be the same when a run goes on."""
     with contextlib.nullcontext() if directory is None else run_lock(directory):
         yield Store(directory, every, **fixed)
+
+
+def _cut(directory: Path, step: int) -> list[dict[str, Any]]:
+    """Without what lies behind a step; the history up to it."""
+    cut_history(directory / TIMING, step)
+    return cut_history(directory / HISTORY, step)
