@@ -150,3 +150,50 @@ def test_a_continuous_density_of_rounded_pixels_warns():
     with pytest.warns(UserWarning, match="dequantise"):
         zoo.log_likelihood(model, black, k=1, key=jr.key(0))
     jax.block_until_ready(zoo.log_likelihood(model, black, k=1, observe=zoo.data.dequantise, key=jr.key(0)))
+
+
+def temporaries(monkeypatch, model, n, k):
+    """Bytes that XLA sets aside in the program that `log_likelihood` would run."""
+    from zoo.evaluate import _examples
+
+    found, block = [], _examples._block
+
+    def measured(*arguments):
+        compiled = block.lower(*arguments).compile().compiled
+        found.append(compiled.memory_analysis().temp_size_in_bytes)
+        raise StopIteration
+
+    monkeypatch.setattr(_examples, "_block", measured)
+    with pytest.raises(StopIteration):
+        zoo.log_likelihood(model, np.full((n, 1, 28, 28), 0.5, np.float32), k=k, key=jr.key(0))
+    monkeypatch.undo()
+    return found[0]
+
+
+def test_the_decoder_s_temporaries_stay_below_32_mebibytes(monkeypatch):
+    model = zoo.ConvVAE((1, 28, 28), 8, key=jr.key(0))
+    assert 2**20 < temporaries(monkeypatch, model, 100, 5000) <= 32 * 2**20
+
+
+def test_temporaries_depend_neither_on_k_nor_on_the_number_of_examples(monkeypatch):
+    model = zoo.MLPVAE((1, 28, 28), 2, width_size=4, depth=1, key=jr.key(0))
+    assert len({temporaries(monkeypatch, model, n, k) for n, k in [(100, 5000), (7, 5000), (100, 20_000)]}) == 1
+
+
+def test_weights_that_are_not_numbers_are_refused():
+    broken = eqx.tree_at(lambda m: m.decoder.layers.layers[0].bias, linear_gaussian(), jnp.array([0.0, jnp.nan, 0.0]))
+    for call in (
+        lambda: zoo.log_likelihood(broken, XS, k=2, key=jr.key(0)),
+        lambda: zoo.bound(broken, XS, objective=objectives.elbo, key=jr.key(0)),
+        lambda: zoo.active_units(broken, XS, key=jr.key(0)),
+        lambda: zoo.elbo_decomposition(broken, XS, key=jr.key(0)),
+    ):
+        with pytest.raises(ValueError, match=r"decoder\.layers\.layers\[0\]\.bias. holds NaN"):
+            call()
+
+
+def test_examples_with_infinite_weights_are_named():
+    model = zoo.MLPVAE(1, 1, depth=0, likelihood=zoo.likelihoods.gaussian(scale=1e-10), key=jr.key(0))
+    xs = np.array([[0.0], [1e20], [1.0], [-1e20]], np.float32)
+    with pytest.raises(FloatingPointError, match=r"2 of 4 examples .* examples 1 \(.*\), 3 \(.*\);"):
+        zoo.log_likelihood(model, xs, k=3, key=jr.key(0))

@@ -24,7 +24,7 @@ MAY_KNOW = {
     "estimators": set(),
     "penalties": set(),
     "models": {"posteriors", "priors", "nn", "likelihoods"},
-    "evaluate": {"models", "data", "nn", "objectives"},
+    "evaluate": {"models", "data", "nn", "objectives", "priors", "posteriors"},
     "protocols": {"data"},
     "train": {
         "models",

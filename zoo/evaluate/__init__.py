@@ -1,9 +1,11 @@
 """What a trained model is worth, and what it makes of data: functions of a frozen model."""
 
+from ._active_units import ActiveUnits as ActiveUnits, active_units as active_units
 from ._checks import check_evaluation as check_evaluation, check_examples as check_examples
 from ._code_usage import CodeUsage as CodeUsage, code_usage as code_usage
 from ._copies import Copies as Copies, nearest_copies as nearest_copies
 from ._dci import DCI as DCI, dci as dci
+from ._decomposition import ELBODecomposition as ELBODecomposition, elbo_decomposition as elbo_decomposition
 from ._estimate import Estimate as Estimate, estimate as estimate
 from ._factor_scores import beta_vae_score as beta_vae_score, factor_vae_score as factor_vae_score
 from ._features import fashion_features as fashion_features

@@ -2,10 +2,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
+import jax.tree_util as jtu
 import numpy as np
+from jaxtyping import Array, Float
 
 from .. import data
 from ..models import AbstractVAE, check_labels
+from ..posteriors import AbstractPosterior, VonMisesFisher
+from ..priors import UniformSphere
 
 
 def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int, observe: Callable | None) -> None:
@@ -47,4 +52,43 @@ def warn_if_rounded(call: str, model: AbstractVAE, xs: Any, observe: Callable | 
             f"`{call}`: a continuous density of pixels that are exactly 0 or 1 has no upper bound, and its value "
             "says nothing about images; pass `observe=zoo.data.dequantise`",
             stacklevel=4,
+        )
+
+
+def check_weights(call: str, model: AbstractVAE) -> None:
+    """Refuse a model that holds NaN: every number it could give would be NaN.
+
+    **Raises:** `ValueError` that names the first such array.
+    """
+    for path, leaf in jtu.tree_flatten_with_path(eqx.filter(model, eqx.is_inexact_array))[0]:
+        if np.isnan(np.asarray(leaf)).any():
+            raise ValueError(
+                f"`{call}`: the model's weights are not numbers: `model{jtu.keystr(path)}` holds NaN; train it again "
+                "with a lower learning rate, or load an earlier checkpoint"
+            )
+
+
+def check_finite(call: str, values: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The values, if all are finite.
+
+    **Raises:** `FloatingPointError` that names the examples whose weights were infinite or not numbers.
+    """
+    bad = np.flatnonzero(~np.isfinite(np.asarray(values)))
+    if bad.size:
+        few = ", ".join(f"{i} ({float(values[int(i)])})" for i in bad[:10]) + (", ..." if bad.size > 10 else "")
+        raise FloatingPointError(
+            f"`{call}`: {bad.size} of {len(values)} examples have no finite value, as all their draws weigh nothing "
+            f"or one is infinite or no number: examples {few}; look at these examples, or at the model's scales there"
+        )
+    return values
+
+
+def check_continuous(call: str, model: AbstractVAE, posterior: AbstractPosterior) -> None:
+    """Refuse latents that cannot be moved along a gradient: codes, classes, points, directions on a sphere."""
+    curved = isinstance(posterior, VonMisesFisher) or isinstance(model.prior, UniformSphere)
+    if curved or not getattr(posterior, "pathwise", True):
+        raise ValueError(
+            f"`{call}` moves z freely along gradients of densities, which the latents of a "
+            f"`{type(posterior).__name__}` do not allow; use `log_likelihood`, or a model with a posterior such as "
+            "`posteriors.DiagonalNormal`"
         )

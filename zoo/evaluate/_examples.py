@@ -29,34 +29,46 @@ def over_examples(
     Example i is observed and judged with keys made of `fold_in(key, i)`, so the answer does not depend on
     how the examples are grouped.
 
-    **Arguments:** `at_once`: examples mapped together; `block`: examples to a compiled call; `progress`: the
-    progress bar's text, or `None` for no bar.
+    **Arguments:** `at_once`, `block`, `progress`: as in `over_rows`.
+    """
+    rows = (xs, ys, np.arange(len(xs), dtype=np.uint32))
+    judge = eqx.Partial(_judge, function, model, observe, key)
+    return over_rows(judge, rows, at_once=at_once, block=block, progress=progress)
+
+
+def _judge(function, model, observe, key, row):
+    x, y, i = row
+    observe_key, function_key = jr.split(jr.fold_in(key, i))
+    return function(given(model, y), observe(x, key=observe_key), key=function_key)
+
+
+def over_rows(
+    function: Callable, rows: PyTree[Array | np.ndarray], *, at_once: int, block: int, progress: str | None
+) -> PyTree[Array]:
+    """`function(row)` of every row of the arrays, stacked.
+
+    **Arguments:** `at_once`: rows mapped together; `block`: rows to a compiled call; `progress`: the progress
+    bar's text, or `None` for no bar.
     """
     from tqdm import tqdm
 
-    at_once = min(at_once, len(xs))
-    block = min(max(block // at_once, 1) * at_once, -(-len(xs) // at_once) * at_once)
+    n = len(jax.tree.leaves(rows)[0])
+    at_once = min(at_once, n)
+    block = min(max(block // at_once, 1) * at_once, -(-n // at_once) * at_once)
     results = []
-    with tqdm(total=len(xs), unit=" examples", desc=progress, disable=progress is None) as bar:
-        for start in range(0, len(xs), block):
+    with tqdm(total=n, unit=" examples", desc=progress, disable=progress is None) as bar:
+        for start in range(0, n, block):
             # The last block is filled up with repeats, so that all blocks share one program.
-            index = np.minimum(np.arange(start, start + block), len(xs) - 1)
-            labels = None if ys is None else jnp.asarray(ys[index])
-            rows = (jnp.asarray(xs[index]), labels, index.astype(np.uint32))
-            result = _block(function, model, rows, observe, at_once, key)
-            count = min(block, len(xs) - start)
+            index = np.minimum(np.arange(start, start + block), n - 1)
+            result = _block(function, jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), rows), at_once)
+            count = min(block, n - start)
             results.append(jax.tree.map(lambda leaf: leaf[:count], result))
             bar.update(count)
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *results)
 
 
 @eqx.filter_jit
-def _block(function, model, rows, observe, at_once, key):
-    def judge(row):
-        x, y, i = row
-        observe_key, function_key = jr.split(jr.fold_in(key, i))
-        return function(given(model, y), observe(x, key=observe_key), key=function_key)
-
-    if at_once >= len(rows[-1]):
-        return jax.vmap(judge)(rows)
-    return lax.map(judge, rows, batch_size=at_once)
+def _block(function, rows, at_once):
+    if at_once >= len(jax.tree.leaves(rows)[0]):
+        return jax.vmap(function)(rows)
+    return lax.map(function, rows, batch_size=at_once)

@@ -13,7 +13,7 @@ from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
-from ._checks import check_evaluation
+from ._checks import check_evaluation, check_finite, check_weights
 from ._examples import over_examples
 
 
@@ -45,14 +45,19 @@ def log_likelihood(
     - `chunk_size`: draws alive at a time; chosen by the size of an example unless given.
     - `key`: draw i of example j depends on the key, i and j alone, so chunks change nothing but rounding.
 
-    **Returns:** one estimate for each example, `(n,)`.
+    **Returns:** one estimate for each example, `(n,)`; `zoo.evaluate.estimate` gives their mean and its
+    standard error.
+
+    **Raises:** `ValueError` for k below 1, for data or labels that the model does not take and for weights that
+    are NaN; `FloatingPointError` that names the examples whose estimate is not finite.
 
     Burda et al., "Importance Weighted Autoencoders", 2016, equation 8.
     """
     check_evaluation("log_likelihood", model, xs, ys, k=k, observe=observe)
-    alive = _draws_alive(math.prod(model.data_shape)) if chunk_size is None else chunk_size
+    check_weights("log_likelihood", model)
+    alive = draws_alive(model) if chunk_size is None else chunk_size
     chunk = min(k, alive)
-    return over_examples(
+    values = over_examples(
         eqx.Partial(_streamed, k=k, chunk=chunk),
         model,
         xs,
@@ -63,12 +68,13 @@ def log_likelihood(
         progress="log-likelihood" if progress else None,
         key=key,
     )
+    return check_finite("log_likelihood", values)
 
 
-def _draws_alive(dimensions: int) -> int:
+def draws_alive(model: AbstractVAE) -> int:
     """Draws decoded together: about 20 MiB of temporaries in the convolutional decoder on a CPU."""
     budget = 2**15 if jax.default_backend() == "cpu" else 2**21
-    return max(budget // dimensions, 1)
+    return max(budget // math.prod(model.data_shape), 1)
 
 
 def _streamed(model: AbstractVAE, x: Float[Array, " ..."], *, k: int, chunk: int, key: PRNGKeyArray) -> Scalar:
@@ -104,7 +110,8 @@ def bound(
     **Returns:** one value for each example, `(n,)`. It bounds the log-likelihood if the objective does.
     """
     check_evaluation("bound", model, xs, ys, k=k, observe=observe)
-    at_once = max(10 * _draws_alive(math.prod(model.data_shape)) // k, 1)
+    check_weights("bound", model)
+    at_once = max(10 * draws_alive(model) // k, 1)
     return over_examples(
         eqx.Partial(_judged, objective=objective, k=k),
         model,
