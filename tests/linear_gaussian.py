@@ -47,3 +47,17 @@ def exact_log_likelihood(model: MLPVAE, xs: np.ndarray) -> np.ndarray:
     weight, offset = np.asarray(layer.weight, np.float64).T, np.asarray(layer.bias, np.float64)
     covariance = weight @ weight.T + SCALE**2 * np.eye(len(weight))
     return multivariate_normal(offset, covariance).logpdf(np.asarray(xs, np.float64))
+
+
+def correlated() -> MLPVAE:
+    """The model with another W, whose exact posterior has a full covariance, and an encoder that does not know it."""
+    weight = jnp.array([[1.2, 0.3, -0.5], [1.0, 0.8, 0.1]], jnp.float32)
+    return eqx.tree_at(lambda m: m.decoder.layers.layers[0].weight, linear_gaussian(), weight)
+
+
+def exact_posterior(model: MLPVAE, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The means `(n, latent)` and the precision of p(z | x), in float64."""
+    layer = model.decoder.layers.layers[0]
+    weight, offset = np.asarray(layer.weight, np.float64).T, np.asarray(layer.bias, np.float64)
+    precision = np.eye(weight.shape[1]) + weight.T @ weight / SCALE**2
+    return np.linalg.solve(precision, weight.T @ (xs - offset).T / SCALE**2).T, precision

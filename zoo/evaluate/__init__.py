@@ -1,6 +1,8 @@
 """What a trained model is worth, and what it makes of data: functions of a frozen model."""
 
 from ._active_units import ActiveUnits as ActiveUnits, active_units as active_units
+from ._annealed import Annealed as Annealed, annealed_importance_sampling as annealed_importance_sampling
+from ._annealing import from_posterior as from_posterior, from_prior as from_prior
 from ._checks import check_evaluation as check_evaluation, check_examples as check_examples
 from ._code_usage import CodeUsage as CodeUsage, code_usage as code_usage
 from ._copies import Copies as Copies, nearest_copies as nearest_copies
@@ -10,6 +12,7 @@ from ._estimate import Estimate as Estimate, estimate as estimate
 from ._factor_scores import beta_vae_score as beta_vae_score, factor_vae_score as factor_vae_score
 from ._features import fashion_features as fashion_features
 from ._frechet import frechet_distance as frechet_distance
+from ._gaps import Gaps as Gaps, gaps as gaps
 from ._jackknife import jackknife as jackknife
 from ._layers import kl_per_layer as kl_per_layer
 from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
@@ -30,4 +33,5 @@ from ._precision_recall import (
     precision_recall as precision_recall,
 )
 from ._probes import knn_probe as knn_probe, linear_probe as linear_probe
+from ._sandwich import Sandwich as Sandwich, sandwich as sandwich
 from ._sap import sap as sap

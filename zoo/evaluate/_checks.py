@@ -9,8 +9,7 @@ from jaxtyping import Array, Float
 
 from .. import data
 from ..models import AbstractVAE, check_labels
-from ..posteriors import AbstractPosterior, VonMisesFisher
-from ..priors import UniformSphere
+from ..priors import AbstractCategoricalPrior, AbstractCodePrior, UniformSphere
 
 
 def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int, observe: Callable | None) -> None:
@@ -83,12 +82,11 @@ def check_finite(call: str, values: Float[Array, " n"]) -> Float[Array, " n"]:
     return values
 
 
-def check_continuous(call: str, model: AbstractVAE, posterior: AbstractPosterior) -> None:
-    """Refuse latents that cannot be moved along a gradient: codes, classes, points, directions on a sphere."""
-    curved = isinstance(posterior, VonMisesFisher) or isinstance(model.prior, UniformSphere)
-    if curved or not getattr(posterior, "pathwise", True):
+def check_continuous(call: str, model: AbstractVAE) -> None:
+    """Refuse latents that cannot be moved along a gradient: codes, classes, directions on a sphere."""
+    if isinstance(model.prior, AbstractCategoricalPrior | AbstractCodePrior | UniformSphere):
         raise ValueError(
-            f"`{call}` moves z freely along gradients of densities, which the latents of a "
-            f"`{type(posterior).__name__}` do not allow; use `log_likelihood`, or a model with a posterior such as "
-            "`posteriors.DiagonalNormal`"
+            f"`{call}` moves z freely along gradients of log p(x, z), which the latents of a "
+            f"`{type(model.prior).__name__}` prior do not allow; use `log_likelihood`, or a model with a prior such "
+            "as `priors.StandardNormal`"
         )
