@@ -22,7 +22,7 @@ from ._examples import over_examples
 from ._log_likelihood import draws_alive
 
 
-class Gaps(NamedTuple):
+class InferenceGaps(NamedTuple):
     r"""How far the ELBO is from log p(x), and why; one value for each example, in nats.
 
     **Fields:**
@@ -70,7 +70,7 @@ def gaps(
     observe: Callable | None = None,
     progress: bool = False,
     key: PRNGKeyArray,
-) -> Gaps:
+) -> InferenceGaps:
     r"""The inference gap of each example, taken apart: what the family of posteriors costs, and what the encoder does.
 
     $$\log p(x) - L[q] = \underbrace{\log p(x) - L[q^*]}_{\text{approximation}}
@@ -89,7 +89,7 @@ def gaps(
     - `optimiser`: `optax.adam` with a rate that falls from 0.03 to 0 along a cosine unless given.
     - the others as in `log_likelihood`.
 
-    **Returns:** `Gaps`; its `.estimates` are the means over the examples.
+    **Returns:** `InferenceGaps`; its `.estimates` are the means over the examples.
 
     **Raises:** as `log_likelihood`; `ValueError` for latents without gradients, such as codes, and posteriors
     without a density.
@@ -139,7 +139,7 @@ def _gaps(model, x, *, k, chunk, steps, draws, optimiser, key):
 
     start = jnp.zeros(2, x.dtype), jnp.full((), -jnp.inf, x.dtype)
     total, log_sum = lax.fori_loop(0, -(-k // chunk), body, start)
-    return Gaps(log_sum - math.log(k), total[0] / k, total[1] / k)
+    return InferenceGaps(log_sum - math.log(k), total[0] / k, total[1] / k)
 
 
 def _optimised(model, x, posterior, *, steps, draws, optimiser, key):
