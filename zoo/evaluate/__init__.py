@@ -12,7 +12,7 @@ from ._estimate import Estimate as Estimate, estimate as estimate
 from ._factor_scores import beta_vae_score as beta_vae_score, factor_vae_score as factor_vae_score
 from ._features import fashion_features as fashion_features
 from ._frechet import frechet_distance as frechet_distance
-from ._gaps import Gaps as Gaps, InferenceGaps as InferenceGaps, gaps as gaps
+from ._gaps import InferenceGaps as InferenceGaps, gaps as gaps
 from ._jackknife import jackknife as jackknife
 from ._layers import kl_per_layer as kl_per_layer
 from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
