@@ -1,6 +1,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -122,14 +122,19 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a trained model on held-out examples."""
+    """Measure a trained model: a table of numbers with their standard errors, and evaluation.json in the run."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run directory."""
+    metrics: Annotated[tuple[str, ...], _choice(names.METRICS)] = ()
+    """What to measure; some take many times as long as others: see `--examples`. Unless given: log-likelihood, or for
+    --posterior point the reconstruction."""
+    split: Literal["test", "train"] = "test"
+    """The held-out examples, or those that the model was trained on."""
     k: int = 1000
-    """Draws for each example."""
+    """Draws for each example in log-likelihood and gaps, and at most 10 of them in elbo-decomposition."""
     examples: int | None = None
-    """Only the first so many of the held-out examples."""
+    """Only the first so many of the examples."""
     seed: int = 1
     """Of the draws and of what the model sees."""
     json: bool = False
@@ -178,5 +183,5 @@ class Report:
 class List:
     """Say what the zoo holds: every name the command line takes, and the paper behind it."""
 
-    kind: Annotated[tuple[str, ...], tyro.conf.Positional, _choice(names.KINDS)] = field(default=())
+    kind: Annotated[tuple[str, ...], tyro.conf.Positional, _choice(names.LISTED)] = field(default=())
     """Only these kinds."""

@@ -5,8 +5,8 @@ from ._arguments import List
 def list_names(arguments: List) -> None:
     """Prints each kind's names with a line about each."""
     for kind in arguments.kind:
-        names.check("kind", kind, names.KINDS)
-    for kind in arguments.kind or names.KINDS:
+        names.check("kind", kind, names.LISTED)
+    for kind in arguments.kind or names.LISTED:
         print(kind)
-        for name, entry in names.KINDS[kind].items():
+        for name, entry in names.LISTED[kind].items():
             print(f"  {name:<30}{entry.about}")

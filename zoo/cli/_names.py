@@ -25,6 +25,12 @@ def _default(**_: Any) -> None:
     """In place of a constructor: leave it to the model."""
 
 
+def _metrics() -> Any:
+    from . import _metrics
+
+    return _metrics
+
+
 MODELS: Table = {
     "conv": Entry(lambda: zoo.ConvVAE, "convolutional VAE of images; Kingma & Welling 2014"),
     "mlp": Entry(lambda: zoo.MLPVAE, "fully connected VAE of vectors or flattened images; Kingma & Welling 2014"),
@@ -161,6 +167,18 @@ POINTS: Table = {
     "pinwheel": Entry(lambda: zoo.data.pinwheel, "five twisted normals"),
 }
 DATA: Table = IMAGES | POINTS
+METRICS: Table = {
+    "log-likelihood": Entry(
+        lambda: _metrics().log_likelihood, "ELBO, importance-sampled log p(x), bits; Burda et al. 2016"
+    ),
+    "elbo-decomposition": Entry(
+        lambda: _metrics().elbo_decomposition,
+        "reconstruction and the parts of the divergence; Hoffman & Johnson 2016, Chen et al. 2018",
+    ),
+    "active-units": Entry(lambda: _metrics().active_units, "units of z that the data moves; Burda et al. 2016"),
+    "gaps": Entry(lambda: _metrics().gaps, "what the posterior family and the encoder cost; Cremer et al. 2018"),
+    "ais": Entry(lambda: _metrics().ais, "log p(x) by annealed importance sampling; Wu et al. 2017"),
+}
 NORMS: tuple[str, ...] = ("none", "group", "batch")
 KINDS: dict[str, Table] = {
     "data": DATA,
@@ -174,6 +192,8 @@ KINDS: dict[str, Table] = {
     "penalty": PENALTIES,
     "observe": OBSERVE,
 }
+# What `zoo list` lists: what is chosen in training, and what is measured.
+LISTED: dict[str, Table] = KINDS | {"metrics": METRICS}
 # What the model sees of an image, where a density of noisy pixels is not what the likelihood is about.
 OBSERVE_OF = {"bernoulli": "binarise", "discretized-logistic-mixture": "scale"}
 # Models whose z is a tuple of layers; those whose z is one vector.

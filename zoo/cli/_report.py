@@ -6,6 +6,7 @@ from typing import Any
 
 from . import _page as html, _run as runs
 from ._arguments import Report
+from ._evaluate import of_split
 
 
 def report(arguments: Report) -> None:
@@ -75,7 +76,7 @@ def _evaluation(evaluation: dict[str, Any]) -> html.Html:
         error = metric["standard_error"]
         rows.append((name, f"{metric['mean']:.6g}", "" if error is None else f"{error:.3g}", metric["unit"]))
     caption = (
-        f"Means over {evaluation['examples']:,} held-out examples of {evaluation['data']} (--observe "
+        f"Means over {evaluation['examples']:,} {of_split(evaluation)} examples of {evaluation['data']} (--observe "
         f"{evaluation['observe']}), k = {evaluation['k']} draws for each, seed {evaluation['seed']}"
     )
     return html.table(caption, ["measure", "mean", "standard error", "unit"], rows, numbers=True)

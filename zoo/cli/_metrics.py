@@ -1,0 +1,98 @@
+"""What `zoo evaluate --metrics` measures: each function gives rows of a table, a name to an `Entry`."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import zoo
+
+
+class Measured(NamedTuple):
+    """A run's model, what it is measured on, and how."""
+
+    model: Any
+    examples: dict[str, Any]  # xs, ys, observe and key, as the functions of `zoo.evaluate` take them
+    k: int
+    bits: bool
+    log_density: Callable | None
+    progress: bool
+
+
+class Row(NamedTuple):
+    mean: float
+    standard_error: float | None
+    unit: str
+
+
+Rows = dict[str, Row]
+DECOMPOSITION_K, STEPS, CHAINS = 10, 500, 16
+
+
+def log_likelihood(run: Measured) -> Rows:
+    model, examples = run.model, run.examples
+    elbo = zoo.bound(model, **examples, objective=zoo.objectives.elbo, k=1)
+    values = zoo.log_likelihood(model, **examples, k=run.k, progress=run.progress)
+    rows = {"elbo": _row(elbo), f"log_likelihood (k={run.k})": _row(values)}
+    if run.bits:
+        size, measure = math.prod(model.data_shape), model.likelihood.measure
+        bits = zoo.likelihoods.bits_per_dimension(values, size, measure=measure)
+        rows["bits per dimension"] = _row(bits, "bits")
+    if run.log_density is not None:
+        import jax
+
+        rows["KL(true || model)"] = _row(jax.vmap(run.log_density)(examples["xs"]) - values)
+    return rows
+
+
+def reconstruction(run: Measured) -> Rows:
+    """What there is to say of a posterior without a density: there is no bound."""
+    values = zoo.bound(run.model, **run.examples, objective=zoo.objectives.reconstruction, k=1)
+    return {"log p(x | z), no bound": _row(values)}
+
+
+def elbo_decomposition(run: Measured) -> Rows:
+    k = min(run.k, DECOMPOSITION_K)
+    found = zoo.elbo_decomposition(run.model, **run.examples, k=k, progress=run.progress)
+    return _named(f"elbo_decomposition (k={k})", found.estimates)
+
+
+def active_units(run: Measured) -> Rows:
+    found = zoo.active_units(run.model, **run.examples, progress=run.progress)
+    rows = {"active units": Row(found.num_active, None, f"of {len(found.active)}")}
+    columns = [("variance", found.variance, "squared")] + ([("KL", found.kl, "nats")] if found.kl is not None else [])
+    for name, column, unit in columns:
+        for j, (mean, error) in enumerate(zip(column.mean, column.standard_error)):
+            rows[f"active_units: {name} of unit {j}"] = Row(float(mean), float(error), unit)
+    return rows
+
+
+def gaps(run: Measured) -> Rows:
+    found = zoo.gaps(run.model, **run.examples, k=run.k, progress=run.progress)
+    return _named(f"gaps (k={run.k})", found.estimates)
+
+
+def ais(run: Measured) -> Rows:
+    found = zoo.annealed_importance_sampling(
+        run.model, **run.examples, steps=STEPS, chains=CHAINS, progress=run.progress
+    )
+    rows = _named(f"ais ({STEPS} steps, {CHAINS} chains)", found.estimates)
+    return {name: row._replace(unit="of 1") if name.endswith("acceptance") else row for name, row in rows.items()}
+
+
+def _named(metric: str, estimates: dict[str, Any]) -> Rows:
+    return {f"{metric}: {name}": _of(found, "nats") for name, found in estimates.items()}
+
+
+def _row(values: Any, unit: str = "nats") -> Row:
+    return _of(zoo.evaluate.estimate(values), unit)
+
+
+def _of(found: Any, unit: str) -> Row:
+    error = float(found.standard_error)
+    return Row(float(found.mean), None if np.isnan(error) else error, unit)
+
+
+def together(metrics: Iterable[Callable[[Measured], Rows]], run: Measured) -> Rows:
+    return {name: row for metric in metrics for name, row in metric(run).items()}
