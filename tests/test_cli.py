@@ -89,6 +89,38 @@ def test_evaluate_sample_and_plot(images_run, points_run, tmp_path, capsys):
     assert (tmp_path / "report.html").read_text().count("data:image/png") == 2
 
 
+def test_every_metric_has_rows(points_run, capsys, monkeypatch):
+    import jax.numpy as jnp
+    import jax.random as jr
+
+    from zoo.cli import _run as runs
+
+    values = jnp.array([1.0, 2.0, 6.0])
+    evaluate = zoo.evaluate
+    monkeypatch.setattr(zoo, "gaps", lambda model, xs, **_: evaluate.InferenceGaps(values, values - 1, values - 3))
+    annealed = evaluate.Annealed(values, values, 0.5 + 0.0 * values)
+    monkeypatch.setattr(zoo, "annealed_importance_sampling", lambda model, xs, **_: annealed)
+    metrics = "--metrics active_units elbo-decomposition gaps ais"
+    main(f"evaluate {points_run} {metrics} --split train --examples 3 --k 50 --json".split())
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((points_run / "evaluation.json").read_text())
+    assert (printed["split"], printed["examples"], printed["seed"]) == ("train", 3, 1)
+    rows = printed["metrics"]
+    assert rows["gaps (k=50): amortisation"] == {"mean": 2.0, "standard_error": 0.0, "unit": "nats"}
+    error = float(np.std(values, ddof=1)) / 3**0.5
+    assert rows["ais (500 steps, 16 chains): log_likelihood"]["standard_error"] == pytest.approx(error, rel=1e-6)
+    assert rows["active units"]["unit"] == "of 2"
+    # These examples are the training set's, as the settings make it.
+    _, model, dataset = runs.open_run(points_run)
+    parts = zoo.elbo_decomposition(model, dataset.train[:3], k=10, key=jr.key(1)).estimates
+    for name, found in parts.items():
+        row = rows[f"elbo_decomposition (k=10): {name}"]
+        assert row["mean"] == pytest.approx(float(found.mean), rel=1e-4, abs=1e-5)
+    main(f"evaluate {points_run} --k 5 --examples 20".split())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("20 held-out") and lines[-2].startswith("k = 5, seed 1; zoo ") and "jax " in lines[-1]
+
+
 def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, capsys):
     before = (points_run / "model.safetensors").read_bytes()
     assert "--overwrite" in fails(capsys, f"train --data eight-gaussians --out {points_run}")
@@ -118,6 +150,7 @@ def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, cap
         ("train --warmup 10", "nothing to warm up"),
         ("train --objective elbo-kl", "--prior standard"),
         ("evaluate nowhere", "no run directory"),
+        ("evaluate nowhere --metrics gap", "did you mean `gaps`"),
         ("report nowhere", "no run directory"),
         ("list colours", "no such kind"),
     ],

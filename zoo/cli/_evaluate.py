@@ -18,7 +18,7 @@ def evaluate(arguments: Evaluate) -> None:
         raise ValueError(f"`--k {arguments.k}`: pass at least 1")
     evaluation = measure(settings, model, dataset, arguments, chosen)
     runs.write_json(arguments.run / "evaluation.json", evaluation)
-    print(json.dumps(evaluation, indent=2) if arguments.json else table(evaluation, []))
+    print(json.dumps(evaluation, indent=2) if arguments.json else f"{table(evaluation, [])}\n{_made(evaluation)}")
 
 
 def _metric(name: str) -> str:
@@ -60,6 +60,11 @@ def measure(
         "command": runs.command(),
         "versions": runs.versions(),
     }
+
+
+def _made(evaluation: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in evaluation["versions"].items())
+    return f"k = {evaluation['k']}, seed {evaluation['seed']}; {evaluation['command']}\n{versions}"
 
 
 def of_split(evaluation: dict[str, Any]) -> str:

@@ -61,7 +61,7 @@ def elbo_decomposition(run: Measured) -> Rows:
 def active_units(run: Measured) -> Rows:
     found = zoo.active_units(run.model, **run.examples, progress=run.progress)
     rows = {"active units": Row(found.num_active, None, f"of {len(found.active)}")}
-    columns = [("variance", found.variance, "squared")] + ([("KL", found.kl, "nats")] if found.kl is not None else [])
+    columns = [("variance", found.variance, "z^2")] + ([("KL", found.kl, "nats")] if found.kl is not None else [])
     for name, column, unit in columns:
         for j, (mean, error) in enumerate(zip(column.mean, column.standard_error)):
             rows[f"active_units: {name} of unit {j}"] = Row(float(mean), float(error), unit)
@@ -78,7 +78,9 @@ def ais(run: Measured) -> Rows:
         run.model, **run.examples, steps=STEPS, chains=CHAINS, progress=run.progress
     )
     rows = _named(f"ais ({STEPS} steps, {CHAINS} chains)", found.estimates)
-    return {name: row._replace(unit="of 1") if name.endswith("acceptance") else row for name, row in rows.items()}
+    return {
+        name: row._replace(unit="probability") if name.endswith("acceptance") else row for name, row in rows.items()
+    }
 
 
 def _named(metric: str, estimates: dict[str, Any]) -> Rows:

@@ -1,0 +1,99 @@
+"""What does streaming cost `zoo.log_likelihood` in time, and what does it save in memory?
+
+    python benchmarks/evaluation.py [--rounds 7] [--k 5000]
+
+ANSWER
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import zoo
+from zoo.evaluate import _examples
+
+
+MIB = 2**20
+MODELS = {
+    "conv": lambda: zoo.ConvVAE((1, 28, 28), 8, likelihood=zoo.likelihoods.bernoulli, key=jr.key(0)),
+    "mlp 200-200": lambda: zoo.MLPVAE(
+        (1, 28, 28), 50, width_size=200, depth=2, activation=jnp.tanh, likelihood=zoo.likelihoods.bernoulli,
+        key=jr.key(0),
+    ),
+}  # fmt: skip
+
+
+@eqx.filter_jit
+def plain(model, x, k, key):
+    """All the draws of one example at once."""
+    return zoo.objectives.iwae(model.draw(x, k=k, key=key))
+
+
+def temporaries(program, *arguments):
+    return program.lower(*arguments).compile().compiled.memory_analysis().temp_size_in_bytes
+
+
+def streamed_temporaries(model, n, k):
+    """Bytes that XLA sets aside in the program that `log_likelihood` would run."""
+    found, block = [], _examples._block
+
+    def measured(*arguments):
+        found.append(temporaries(block, *arguments))
+        raise StopIteration
+
+    _examples._block = measured
+    with contextlib.suppress(StopIteration):
+        zoo.log_likelihood(model, np.zeros((n, 1, 28, 28), np.float32), k=k, key=jr.key(0))
+    _examples._block = block
+    return found[0]
+
+
+def ratio(model, xs, k, rounds):
+    """Median seconds to an example, plain and streamed, and the median ratio, from interleaved runs."""
+    keys = jr.split(jr.key(1), len(xs))
+    runs = (
+        lambda: [plain(model, x, k, key) for x, key in zip(jnp.asarray(xs), keys)],
+        lambda: zoo.log_likelihood(model, xs, k=k, key=jr.key(1)),
+    )
+    times = []
+    for _ in range(rounds + 1):
+        row = []
+        for run in runs:
+            start = time.perf_counter()
+            jax.block_until_ready(run())
+            row.append((time.perf_counter() - start) / len(xs))
+        times.append(row)
+    # The first round compiles.
+    before, after = zip(*times[1:])
+    return statistics.median(before), statistics.median(after), statistics.median(b / a for a, b in times[1:])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--k", type=int, default=5000)
+    arguments = parser.parse_args()
+    k, xs = arguments.k, (zoo.data.fashion_mnist_mini().test_images[:2] > 127).astype(np.float32)
+    print(f"jax {jax.__version__}, {jax.default_backend()}, {os.cpu_count()} cores; k = {k}")
+    print(f"{'model':14s}{'plain s':>10}{'streamed s':>12}{'ratio':>8}{'plain MiB':>12}{'streamed MiB':>14}")
+    for name, make in MODELS.items():
+        model = make()
+        before, after, cost = ratio(model, xs, k, arguments.rounds)
+        sizes = temporaries(plain, model, jnp.asarray(xs[0]), k, jr.key(0)), streamed_temporaries(model, 2, k)
+        mib = [size / MIB for size in sizes]
+        print(f"{name:14s}{before:10.3f}{after:12.3f}{cost:8.3f}{mib[0]:12.1f}{mib[1]:14.1f}", flush=True)
+    print("\nMiB of the streamed program, conv")
+    for n, k in [(2, 100), (2, 5000), (1000, 5000), (2, 100_000), (1000, 1)]:
+        print(f"n = {n:<6}k = {k:<8}{streamed_temporaries(MODELS['conv'](), n, k) / MIB:8.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
