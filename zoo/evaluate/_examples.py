@@ -61,6 +61,8 @@ def over_rows(
             # The last block is filled up with repeats, so that all blocks share one program.
             index = np.minimum(np.arange(start, start + block), n - 1)
             result = _block(function, jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), rows), at_once)
+            if progress is not None:
+                jax.block_until_ready(result)  # or the bar would tell what was asked for, not what is done
             count = min(block, n - start)
             results.append(jax.tree.map(lambda leaf: leaf[:count], result))
             bar.update(count)

@@ -1,3 +1,4 @@
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -101,8 +102,7 @@ def gaps(
     check_evaluation("gaps", model, xs, ys, k=k, observe=observe)
     check_weights("gaps", model)
     check_continuous("gaps", model)
-    if optimiser is None:
-        optimiser = optax.adam(optax.cosine_decay_schedule(0.03, steps))
+    optimiser = _adam(steps) if optimiser is None else optimiser
     alive = draws_alive(model)
     at_once = max(alive // draws, 1)
     found = over_examples(
@@ -119,6 +119,11 @@ def gaps(
     for values in found:
         check_finite("gaps", values)
     return found
+
+
+@functools.cache  # the same object each time, so that nothing compiles twice
+def _adam(steps: int) -> optax.GradientTransformation:
+    return optax.adam(optax.cosine_decay_schedule(0.03, steps))
 
 
 def _gaps(model, x, *, k, chunk, steps, draws, optimiser, key):
