@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     )
     from ._draws import Draws as Draws, Proposal as Proposal
     from .evaluate import (
+        active_units as active_units,
+        annealed_importance_sampling as annealed_importance_sampling,
         beta_vae_score as beta_vae_score,
         bound as bound,
         dci as dci,
         density_coverage as density_coverage,
+        elbo_decomposition as elbo_decomposition,
         encode as encode,
         factor_vae_score as factor_vae_score,
         fashion_features as fashion_features,
         frechet_distance as frechet_distance,
+        gaps as gaps,
         jackknife as jackknife,
         knn_probe as knn_probe,
         linear_probe as linear_probe,
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
         precision_recall as precision_recall,
         reconstruct as reconstruct,
         sample as sample,
+        sandwich as sandwich,
         sap as sap,
     )
     from .models import (
@@ -78,14 +83,18 @@ _HOMES = {
     "models": ("ConditionalVAE", "ConvVAE", "DiscreteVAE", "HierarchicalVAE", "MLPVAE", "ResNetVAE", "VQVAE"),
     "train": ("TrainState", "fit", "fit_prior", "freeze", "load", "loss", "save", "step"),
     "evaluate": (
+        "active_units",
+        "annealed_importance_sampling",
         "beta_vae_score",
         "bound",
         "dci",
         "density_coverage",
+        "elbo_decomposition",
         "encode",
         "factor_vae_score",
         "fashion_features",
         "frechet_distance",
+        "gaps",
         "jackknife",
         "knn_probe",
         "linear_probe",
@@ -97,6 +106,7 @@ _HOMES = {
         "precision_recall",
         "reconstruct",
         "sample",
+        "sandwich",
         "sap",
     ),
 }
