@@ -30,6 +30,7 @@ class ActiveUnits(NamedTuple):
 
     @property
     def active(self) -> Bool[np.ndarray, " units"]:
+        """Whether each unit is."""
         return self.variance.mean > self.threshold
 
     @property

@@ -23,12 +23,18 @@ ACCEPTANCE = 0.65
 
 
 def from_prior(model: AbstractVAE, x: Float[Array, " ..."]) -> Any:
-    """p(z): annealing from it asks nothing of the encoder."""
+    """p(z), to anneal from: it asks nothing of the encoder.
+
+    **Arguments:** `model`; `x`: one example.
+    """
     return model.latent_prior
 
 
 def from_posterior(model: AbstractVAE, x: Float[Array, " ..."]) -> Any:
-    """q(z | x): a shorter way, where the encoder is good."""
+    """q(z | x), to anneal from: a shorter way, where the encoder is good.
+
+    **Arguments:** `model`; `x`: one example.
+    """
     return model.posterior(x)
 
 

@@ -51,6 +51,7 @@ class ELBODecomposition(NamedTuple):
 
     @property
     def elbo(self) -> Float[Array, " n"]:
+        """The reconstruction less the divergence."""
         return self.reconstruction - self.kl
 
     @property
