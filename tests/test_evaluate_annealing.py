@@ -76,7 +76,7 @@ def sandwich_of_trained_model(*, n, latent_size, epochs, examples, **settings):
 
 def test_the_sandwich_closes_on_a_trained_model():
     lower, upper, gap = sandwich_of_trained_model(
-        n=2, latent_size=2, epochs=1, examples=1000, steps=200, leapfrogs=5, chains=8
+        n=2, latent_size=2, epochs=1, examples=1000, steps=100, leapfrogs=5, chains=8
     )
     assert -600 < lower < -100
     assert -3 * gap.standard_error - 1e-3 < upper - lower < 1
@@ -85,7 +85,7 @@ def test_the_sandwich_closes_on_a_trained_model():
 @pytest.mark.slow
 def test_the_sandwich_closes_on_a_model_trained_for_longer():
     lower, upper, gap = sandwich_of_trained_model(
-        n=16, latent_size=8, epochs=20, examples=6000, steps=1000, leapfrogs=10, chains=16
+        n=8, latent_size=8, epochs=10, examples=6000, steps=600, leapfrogs=10, chains=16
     )
     assert -600 < lower < -100
     assert -3 * gap.standard_error - 1e-3 < upper - lower < 1

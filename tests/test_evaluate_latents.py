@@ -131,3 +131,20 @@ def test_posteriors_that_are_no_products_are_refused():
         zoo.elbo_decomposition(MODEL, XS[:1], key=jr.key(0))
     with pytest.raises(ValueError, match="at least 2"):
         zoo.active_units(MODEL, XS[:1], key=jr.key(0))
+
+
+@pytest.mark.parametrize("function", [zoo.active_units, zoo.elbo_decomposition, zoo.log_likelihood])
+def test_bad_input_is_refused(function):
+    unfrozen = zoo.ConvVAE((1, 8, 8), 2, norm="batch", key=jr.key(0))
+    pictures = np.full((2, 1, 8, 8), 0.5, np.float32)
+    for model, xs, message in [
+        (unfrozen, pictures, "zoo.freeze"),
+        (MODEL, XS[:0], "empty batch"),
+        (MODEL, XS[:, :2], r"\(n, 3\), got \(2000, 2\)"),
+        (MODEL, np.where(XS > 1, np.nan, XS), "nan"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            function(model, xs, key=jr.key(0))
+    if function is not zoo.active_units:
+        with pytest.raises(ValueError, match="k=0"):
+            function(MODEL, XS, k=0, key=jr.key(0))
