@@ -93,7 +93,7 @@ def ratio(model, xs, k, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--k", type=int, default=5000)
     parser.add_argument("--examples", type=int, default=2)
