@@ -1,0 +1,169 @@
+"""How long is a training step of the IWAE paper's network, against pythae's IWAE and plain PyTorch?
+
+    python benchmarks/iwae_time.py --torch-python ../torch-venv/bin/python
+
+784-200-200-50 tanh, Adam, one batch after another out of 10,000 images that lie ready. Ours are steps as `fit` runs
+them, many in one call; `a call each` is `zoo.step`.
+
+Answer: not yet timed on a quiet machine.
+"""
+
+import os
+from functools import partial
+
+from interleave import HEADER, Elsewhere, medians, parser, repeated, serve, start_jax, timer, verdict
+
+
+CASES = [(batch, k) for batch in (20, 100) for k in (1, 5, 50)]
+IMAGES = 10_000
+
+
+def main():
+    arguments = parser(__doc__).parse_args()
+    if arguments.serve:
+        return serve(torch_step)
+    print(start_jax(arguments.devices))
+    print(f"{HEADER}; a call each")
+    elsewhere = arguments.torch_python and Elsewhere(arguments.torch_python, __file__)
+    for batch, k in CASES:
+        contenders = zoo_steps(batch, k)
+        if elsewhere:
+            contenders |= {name: elsewhere[f"{name} {batch} {k}"] for name in ("pythae", "torch")}
+        took = medians(contenders, rounds=arguments.rounds, seconds=arguments.seconds)
+        ours, case = took["block"], f"batch {batch}, k = {k}"
+        single = f"{1e3 * took['call']:10.2f}"
+        if elsewhere:
+            aim = 0.35 if k == 1 else 0.45 if k == 50 else 0.6
+            print(verdict(f"{case}, against pythae", ours, took["pythae"], 0.6, aim), single)
+            print(verdict(f"{case}, against torch", ours, took["torch"], 0.95, 0.8), single, flush=True)
+        else:
+            print(f"{case:44s}{1e3 * ours:10.2f}", single, flush=True)
+
+
+def zoo_steps(batch, k):
+    import jax
+    import jax.numpy as jnp
+    import jax.random as jr
+    import optax
+
+    import zoo
+    from zoo.train._blocks import BLOCK, order, run_block
+
+    adam, bernoulli = optax.adam(1e-3), zoo.likelihoods.bernoulli
+    model = zoo.MLPVAE(784, 50, width_size=200, depth=2, activation=jnp.tanh, likelihood=bernoulli, key=jr.key(0))
+    states = {name: zoo.TrainState(model, adam, key=jr.key(1)) for name in ("call", "block")}
+    xs = (jr.uniform(jr.key(2), (IMAGES, 784)) < 0.3).astype(jnp.float32)
+    rows, objective = order(jr.key(3), jnp.uint32(0), IMAGES), zoo.objectives.iwae
+    settings = dict(
+        objective=objective, k=k, estimator=zoo.estimators.reparameterised, penalties=(), observe=zoo.data.scale,
+        optimiser=adam, batch_size=batch, mesh=None,
+    )  # fmt: skip
+    gather, at = jax.jit(lambda first: xs[jax.lax.dynamic_slice_in_dim(rows, first, batch)]), 0
+
+    def call():
+        nonlocal at
+        at = (at + batch) % IMAGES
+        states["call"], metrics = zoo.step(states["call"], gather(at), objective=objective, optimiser=adam, k=k)
+        return metrics
+
+    def block(steps):
+        longest = min(BLOCK, IMAGES // batch)
+        while steps > 0:
+            count, metrics = min(steps, longest), None
+            states["block"], metrics = run_block(
+                states["block"], (xs, None), rows, jnp.int32(0), jnp.int32(count), **settings
+            )
+            jax.block_until_ready(metrics)
+            steps -= count
+
+    return {"call": repeated(call, jax.block_until_ready), "block": timer(block)}
+
+
+def torch_step(name):
+    import torch
+
+    side, batch, k = name.split()
+    torch.set_num_threads(os.cpu_count() or 1)
+    torch.manual_seed(0)
+    xs, at = (torch.rand(IMAGES, 784) < 0.3).float(), 0
+    rows = torch.randperm(IMAGES)
+    loss_of = pythae_loss(int(k)) if side == "pythae" else plain_loss(int(k))
+    adam = torch.optim.Adam(loss_of.model.parameters(), lr=1e-3, **({} if side == "pythae" else {"fused": True}))
+
+    def step():
+        nonlocal at
+        at = (at + int(batch)) % IMAGES
+        loss = loss_of(xs[rows[at : at + int(batch)]])
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        adam.step()
+        return loss
+
+    return repeated(step, lambda loss: loss.item())
+
+
+def mlp(*sizes):
+    from torch import nn
+
+    layers = [part for a, b in zip(sizes[:-1], sizes[1:]) for part in (nn.Linear(a, b), nn.Tanh())]
+    return nn.Sequential(*layers[:-1])
+
+
+def with_model(loss, model):
+    loss = partial(loss)
+    loss.model = model
+    return loss
+
+
+def plain_loss(k):
+    import math
+
+    import torch
+    from torch import nn
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    encoder, decoder = mlp(784, 200, 200, 100), mlp(50, 200, 200, 784)
+
+    def loss(xs):
+        mean, log_scale = encoder(xs).chunk(2, dim=1)
+        noise = torch.randn(k, *mean.shape)
+        z = mean + log_scale.exp() * noise
+        logits = decoder(z)
+        target = xs.expand(k, -1, -1)
+        distortion = binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2)
+        log_weight = 0.5 * (noise**2 - z**2).sum(2) + log_scale.sum(1) - distortion
+        return -(log_weight.logsumexp(0) - math.log(k)).mean()
+
+    return with_model(loss, nn.ModuleList([encoder, decoder]))
+
+
+def pythae_loss(k):
+    from pythae.models import IWAE, IWAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from torch import nn
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.layers, self.mean, self.log_variance = mlp(784, 200, 200), nn.Linear(200, 50), nn.Linear(200, 50)
+
+        def forward(self, x):
+            hidden = self.layers(x).tanh()
+            return ModelOutput(embedding=self.mean(hidden), log_covariance=self.log_variance(hidden))
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            self.layers = mlp(50, 200, 200, 784)
+
+        def forward(self, z):
+            return ModelOutput(reconstruction=self.layers(z).sigmoid())
+
+    settings = IWAEConfig(input_dim=(784,), latent_dim=50, reconstruction_loss="bce", number_samples=k)
+    model = IWAE(settings, encoder=Encoder(), decoder=Decoder())
+    return with_model(lambda xs: model({"data": xs}).loss, model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""How long is a training step of the reference network, against PyTorch and against the notebook's own code?
+
+    python benchmarks/step_time.py --torch-python ../torch-venv/bin/python [--devices 2]
+
+Answer: not yet timed on a quiet machine.
+"""
+
+import os
+from functools import partial
+
+from interleave import HEADER, Elsewhere, medians, parser, repeated, serve, start_jax, verdict
+
+
+LATENT = 8
+
+
+def main():
+    options = parser(__doc__)
+    options.add_argument("--batch", type=int, default=128)
+    arguments = options.parse_args()
+    if arguments.serve:
+        return serve(partial(torch_step, batch=arguments.batch))
+    print(f"{start_jax(arguments.devices)}; batch {arguments.batch}")
+    contenders = {f"zoo {norm}": zoo_step(norm, arguments.batch, arguments.devices) for norm in ("batch", "none")}
+    contenders["notebook"] = notebook_step(arguments.batch)
+    if arguments.torch_python:
+        elsewhere = Elsewhere(arguments.torch_python, __file__, "--batch", str(arguments.batch))
+        names = [f"{norm} {layout}" for norm in ("batch", "none") for layout in ("channels-last", "contiguous")]
+        contenders |= {name: elsewhere[name] for name in names}
+    took = medians(contenders, rounds=arguments.rounds, seconds=arguments.seconds)
+    print(HEADER)
+    for norm, aim in (("batch", 0.8), ("none", 0.9)) if arguments.torch_python else ():
+        layouts = {layout: took[f"{norm} {layout}"] for layout in ("channels-last", "contiguous")}
+        best = min(layouts, key=layouts.__getitem__)
+        print(verdict(f"norm={norm}, against torch, {best}", took[f"zoo {norm}"], layouts[best], 1.0, aim))
+    print(verdict("norm=batch, against the notebook", took["zoo batch"], took["notebook"], 0.5, 0.38))
+
+
+def zoo_step(norm, batch, devices):
+    import jax
+    import jax.random as jr
+    import optax
+
+    import zoo
+    from zoo.train._blocks import replicate, split
+
+    mesh = None if devices == 1 else zoo.train.data_mesh(devices)
+    adam = optax.adam(1e-3)
+    model = zoo.ConvVAE((1, 28, 28), LATENT, width_size=32, norm=norm, key=jr.key(0))
+    state = replicate(zoo.TrainState(model, adam, key=jr.key(1)), mesh)
+    xs = split(jr.uniform(jr.key(2), (batch, 1, 28, 28)), mesh)
+
+    def step():
+        nonlocal state
+        state, metrics = zoo.step(state, xs, objective=zoo.objectives.elbo, optimiser=adam)
+        return metrics
+
+    return repeated(step, jax.block_until_ready)
+
+
+def notebook_step(batch):
+    """The network as the reference notebook builds and differentiates it: stax, one batch-wide function."""
+    import jax
+    import jax.numpy as jnp
+    import jax.random as jr
+    from jax.example_libraries import optimizers, stax
+
+    def stage(*sizes):
+        layers = [(stax.Conv(size, (3, 3), padding="SAME"), stax.BatchNorm(), stax.Selu) for size in sizes]
+        return [layer for three in layers for layer in three]
+
+    def double(params, xs, **_):
+        return jnp.kron(xs.transpose(0, 3, 1, 2), jnp.ones((2, 2))).transpose(0, 2, 3, 1)
+
+    upsample = (lambda key, shape: ((shape[0], 2 * shape[1], 2 * shape[2], shape[3]), ())), double
+    as_images = (lambda key, shape: ((shape[0], 7, 7, 64), ())), lambda params, xs, **_: xs.reshape(-1, 7, 7, 64)
+    pool = stax.MaxPool((2, 2), (2, 2))
+    encoder = stax.serial(*stage(32, 32), pool, *stage(64, 64), pool, stax.Flatten, stax.Dense(2 * LATENT))
+    last = stax.Conv(1, (3, 3), padding="SAME"), stax.Sigmoid
+    decoder = stax.serial(stax.Dense(7 * 7 * 64), as_images, upsample, *stage(32, 32), upsample, *stage(64, 64), *last)
+    weights = encoder[0](jr.key(0), (-1, 28, 28, 1))[1], decoder[0](jr.key(1), (-1, LATENT))[1]
+
+    def loss(weights, xs, key):
+        mean, log_variance = jnp.split(encoder[1](weights[0], xs), 2, axis=1)
+        rate = -0.5 * jnp.sum(1 + log_variance - mean**2 - jnp.exp(log_variance), axis=1)
+        z = mean + jnp.exp(0.5 * log_variance) * jr.normal(key, mean.shape)
+        p, tiny = decoder[1](weights[1], z), 1e-6
+        away = jnp.where((p < 0.49) | (p > 0.51), p, 0.49)  # its normaliser is cut out around a half
+        slope = jnp.abs(1 - 2 * away)
+        normaliser = jnp.log(jnp.abs(2 * jnp.arctanh(slope - tiny))) - jnp.log(slope + tiny)
+        log_p = xs * jnp.log(p + tiny) + (1 - xs) * jnp.log(1 - p + tiny) + normaliser
+        return jnp.mean(2 * rate - jnp.sum(log_p, axis=(1, 2, 3)))
+
+    init, update, weights_of = optimizers.adam(3e-3)
+    state, xs, key = init(weights), jr.uniform(jr.key(2), (batch, 28, 28, 1)), jr.key(3)
+
+    @jax.jit
+    def next_state(key, state):
+        value, gradient = jax.value_and_grad(loss)(weights_of(state), xs, key)
+        return update(0, gradient, state), value
+
+    def step():
+        nonlocal state
+        state, value = next_state(key, state)
+        return value
+
+    return repeated(step, jax.block_until_ready)
+
+
+def torch_step(name, *, batch):
+    import torch
+    from torch import nn
+
+    norm, layout = name.split()
+    torch.set_num_threads(os.cpu_count() or 1)
+    layout = torch.channels_last if layout == "channels-last" else torch.contiguous_format
+
+    def stage(*sizes):
+        for a, b in zip(sizes[:-1], sizes[1:]):
+            # A bias before a BatchNorm is kept: the other side has it too.
+            yield from (nn.Conv2d(a, b, 3, padding=1), *([nn.BatchNorm2d(b)] if norm == "batch" else []), nn.SELU())
+
+    double = lambda: nn.Upsample(scale_factor=2)
+    encoder = nn.Sequential(
+        *stage(1, 32, 32), nn.MaxPool2d(2), *stage(32, 64, 64), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(64 * 49, 2 * LATENT),
+    )  # fmt: skip
+    decoder = nn.Sequential(
+        nn.Linear(LATENT, 64 * 49), nn.Unflatten(1, (64, 7, 7)), double(), *stage(64, 32, 32), double(),
+        *stage(32, 64, 64), nn.Conv2d(64, 1, 3, padding=1),
+    )  # fmt: skip
+    model = nn.ModuleList([encoder, decoder]).to(memory_format=layout)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    xs = torch.rand(batch, 1, 28, 28).to(memory_format=layout)
+
+    def log_normaliser(eta):
+        size = eta.abs()
+        near = size < 1e-2
+        safe = torch.where(near, 1.0, size)
+        away = eta.clamp(min=0) + torch.log(-torch.expm1(-safe) / safe)
+        return torch.where(near, eta / 2 + eta**2 / 24, away)
+
+    def step():
+        mean, log_scale = encoder(xs).chunk(2, dim=1)
+        noise = torch.randn_like(mean)
+        z = mean + log_scale.exp() * noise
+        eta = decoder(z)
+        log_likelihood = (xs * eta - log_normaliser(eta)).sum((1, 2, 3))
+        rate = (0.5 * (z**2 - noise**2) - log_scale).sum(1)
+        loss = (rate - log_likelihood).mean()
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        adam.step()
+        return loss
+
+    return repeated(step, lambda loss: loss.item())
+
+
+if __name__ == "__main__":
+    main()
