@@ -61,6 +61,35 @@ def test_one_two_and_four_devices_agree():
             assert row.pop("split") == other.pop("split") and row == pytest.approx(other, rel=1e-5)
 
 
+# The gradient of images on one device, and on two that exchange moments and gradients and no images.
+IMAGES = """
+import jax, jax.numpy as jnp, jax.random as jr, numpy as np, equinox as eqx
+import zoo
+from zoo.train._blocks import replicate, split
+from zoo.train._gradient import metrics_and_gradient
+jax.config.update("jax_enable_x64", True)
+mesh = zoo.train.data_mesh(2)
+settings = dict(objective=zoo.objectives.elbo, k=1, estimator=zoo.estimators.reparameterised, penalties=())
+def gradient(model, xs, mesh):
+    return metrics_and_gradient(model, xs, None, **settings, mesh=mesh, key=jr.key(1))
+model = zoo.ConvVAE((1, 4, 4), 2, width_size=1, norm="batch", key=jr.key(0))
+xs = jr.uniform(jr.key(3), (68, 1, 4, 4))
+one = jax.tree.leaves(eqx.filter_jit(gradient)(model, xs, None))
+inputs = replicate(model, mesh), split(xs, mesh), mesh
+compiled = eqx.filter_jit(gradient).lower(*inputs).compile()
+largest = max(np.max(np.abs(leaf)) for leaf in one)
+for a, b in zip(one, jax.tree.leaves(compiled(*inputs)), strict=True):
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * largest)
+assert "all-gather" not in compiled.compiled.as_text()
+"""
+
+
+def test_two_devices_share_images_and_their_statistics_and_nothing_else():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", IMAGES], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_mesh_that_cannot_be_used_is_refused():
     fit = lambda **options: zoo.fit(linear_gaussian(), XS, **options, progress=False, key=jr.key(0))
     explicit = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Explicit,))

@@ -45,7 +45,7 @@ def block_of(state, data_set, order, first, count, *, observe, batch_size, mesh,
         observe_key, _ = step_keys(state)
         xs, ys = jax.tree.map(lambda array: array[rows], data_set)
         batch = jax.vmap(lambda x, key: observe(x, key=key))(xs, jr.split(observe_key, batch_size))
-        state, metrics = advance(state, split(batch, mesh), ys, **settings)
+        state, metrics = advance(state, split(batch, mesh), split(ys, mesh), mesh=mesh, **settings)
         block = {name: block[name].at[i].set(value) for name, value in metrics.items()}
         return eqx.filter(replicate(state, mesh), eqx.is_array), block
 
