@@ -52,7 +52,7 @@ def zoo_step(norm, batch, devices):
 
     def step():
         nonlocal state
-        state, metrics = zoo.step(state, xs, objective=zoo.objectives.elbo, optimiser=adam)
+        state, metrics = zoo.step(state, xs, objective=zoo.objectives.elbo, optimiser=adam, mesh=mesh)
         return metrics
 
     return repeated(step, jax.block_until_ready)

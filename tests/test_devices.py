@@ -107,9 +107,9 @@ def test_a_batch_is_divided_evenly():
     code = (
         "import jax, numpy as np, zoo; from zoo.train._checks import check_mesh\n"
         "jax.config.update('jax_num_cpu_devices', 3)\n"
-        "check_mesh(zoo.train.data_mesh(3), 9)\n"
-        "try: check_mesh(zoo.train.data_mesh(3), 10)\n"
+        "check_mesh('fit', zoo.train.data_mesh(3), 9)\n"
+        "try: check_mesh('fit', zoo.train.data_mesh(3), 10)\n"
         "except ValueError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "batch_size=10" in done.stdout and "batch_size=12" in done.stdout, done.stderr
+    assert "of 10 examples" in done.stdout and "pass 12" in done.stdout, done.stderr

@@ -58,7 +58,7 @@ def check_fit(
     if resume and checkpoint is None:
         raise ValueError("`fit(resume=True)`: there is nothing to go on from; pass checkpoint=, the run's directory")
     if mesh is not None:
-        check_mesh(mesh, batch_size)
+        check_mesh("fit", mesh, batch_size)
     devices = 1 if mesh is None else mesh.size
     check_microbatches("fit", model, microbatches, batch_size=batch_size, penalties=penalties, devices=devices)
     check_objective(objective, k)
@@ -66,11 +66,11 @@ def check_fit(
         objective.check(epochs * (len(xs) // batch_size))
 
 
-def check_mesh(mesh: Mesh, batch_size: int) -> None:
+def check_mesh(call: str, mesh: Mesh, batch_size: int) -> None:
     """Refuse a mesh over which a batch cannot be divided."""
     if mesh.axis_names != ("data",) or mesh.axis_types != (AxisType.Auto,):
         raise ValueError(
-            f"`fit(mesh=...)` needs one axis 'data' of AxisType.Auto, got {mesh.axis_names} of {mesh.axis_types}; "
+            f"`{call}(mesh=...)` needs one axis 'data' of AxisType.Auto, got {mesh.axis_names} of {mesh.axis_types}; "
             "`zoo.train.data_mesh(devices)` makes it"
         )
     if mesh.is_multi_process and mesh.size != jax.device_count():
@@ -80,8 +80,8 @@ def check_mesh(mesh: Mesh, batch_size: int) -> None:
         )
     if batch_size % mesh.size:
         raise ValueError(
-            f"`fit(batch_size={batch_size}, mesh=...)`: {mesh.size} devices need a multiple of {mesh.size}; pass "
-            f"batch_size={-(-batch_size // mesh.size) * mesh.size}"
+            f"`{call}(mesh=...)` of {batch_size} examples: {mesh.size} devices need a multiple of {mesh.size}; pass "
+            f"{-(-batch_size // mesh.size) * mesh.size}"
         )
 
 

@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .._custom_types import Scalar
 from ..estimators import reparameterised
 from ..models import AbstractVAE
 from ..objectives import at_step
-from ._checks import check_microbatches
+from ._checks import check_mesh, check_microbatches
 from ._gradient import metrics_and_gradient
 
 
@@ -50,19 +51,24 @@ def step(
     estimator: Any = reparameterised,
     penalties: tuple = (),
     microbatches: int = 1,
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Scalar]]:
     """One step of the optimiser on one batch.
 
     **Arguments:** `state`: a `TrainState`; `xs`: what the model sees, `(batch, ...)` floats; `optimiser`: the
-    one that made the state; `microbatches`: as in `fit`; the others as in `loss`.
+    one that made the state; `microbatches`, `mesh`: as in `fit`; the others as in `loss`.
 
     **Returns:** the next state, and the batch's means in nats: `loss`; `elbo`, the mean log-weight; its parts
     `log_likelihood` and `rate` (log q(z|x) - log p(z)), NaN where q has no density; `gradient_norm`; and with
     `optax.apply_if_finite` in the optimiser `skipped`, how many batches it has left out so far.
     """
-    check_microbatches("step", state.model, microbatches, batch_size=len(xs), penalties=penalties)
-    settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties, microbatches=microbatches)
-    return advance(state, xs, ys, optimiser=optimiser, **settings)
+    devices = 1
+    if mesh is not None:
+        check_mesh("step", mesh, len(xs))
+        devices = mesh.size
+    check_microbatches("step", state.model, microbatches, batch_size=len(xs), penalties=penalties, devices=devices)
+    settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties)
+    return advance(state, xs, ys, optimiser=optimiser, microbatches=microbatches, mesh=mesh, **settings)
 
 
 def advance(state: TrainState, xs, ys, *, objective, optimiser, **settings):
