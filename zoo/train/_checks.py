@@ -75,7 +75,7 @@ def check_mesh(call: str, mesh: Mesh, batch_size: int) -> None:
         )
     if mesh.is_multi_process and mesh.size != jax.device_count():
         raise ValueError(
-            f"`fit(mesh=...)` has {mesh.size} of the {jax.device_count()} devices of {jax.process_count()} processes; "
+            f"`{call}(mesh=...)` has {mesh.size} of the {jax.device_count()} devices of {jax.process_count()} processes; "
             "pass `zoo.train.data_mesh()`, all of them"
         )
     if batch_size % mesh.size:
