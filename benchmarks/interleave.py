@@ -54,7 +54,9 @@ def medians(contenders: dict[str, Timer], *, rounds: int, seconds: float) -> dic
     steps, times = {}, {name: [] for name in contenders}
     for name, contender in contenders.items():
         contender(1)  # compiles
-        steps[name] = max(1, round(seconds / (contender(3) / 3)))
+        took = contender(1)
+        took = took if took > seconds / 10 else contender(5) / 5
+        steps[name] = max(1, round(seconds / took))
     for _ in range(rounds):
         for name, contender in contenders.items():
             time.sleep(0.2)  # the threads of the one before may be spinning still
