@@ -75,8 +75,8 @@ def check_mesh(call: str, mesh: Mesh, batch_size: int) -> None:
         )
     if mesh.is_multi_process and mesh.size != jax.device_count():
         raise ValueError(
-            f"`{call}(mesh=...)` has {mesh.size} of the {jax.device_count()} devices of {jax.process_count()} processes; "
-            "pass `zoo.train.data_mesh()`, all of them"
+            f"`{call}(mesh=...)` has {mesh.size} of the {jax.device_count()} devices of {jax.process_count()} "
+            "processes; pass `zoo.train.data_mesh()`, all of them"
         )
     if batch_size % mesh.size:
         raise ValueError(
