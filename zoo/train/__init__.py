@@ -19,3 +19,4 @@ from ._loss import loss as loss
 from ._mesh import data_mesh as data_mesh
 from ._save import load as load, save as save
 from ._step import TrainState as TrainState, step as step
+from ._tensorboard import tensorboard as tensorboard

@@ -120,6 +120,12 @@ class Store:
                 )
 
 
+def _cut(directory: Path, step: int) -> list[dict[str, Any]]:
+    """Take what lies behind `step` out of both files; the rows of the history that stay."""
+    cut_history(directory / TIMING, step)
+    return cut_history(directory / HISTORY, step)
+
+
 @contextlib.contextmanager
 def open_store(directory: str | os.PathLike | None, every: int | None, **fixed: int) -> Iterator[Store]:
     """The store of `directory`, held for one writer. `fixed`: what has to be the same when a run goes on."""
