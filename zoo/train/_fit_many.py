@@ -90,7 +90,7 @@ def fit_many(
     best, highest = list(models), [-np.inf] * len(models)
     steps, block = len(xs) // batch_size, 1
     for epoch in range(epochs):
-        orders = split(jnp.stack([order(key, jnp.uint32(epoch), len(xs)) for key in run_keys]), mesh)
+        orders = split(_orders(stacked.key, jnp.uint32(epoch), len(xs)), mesh)
         first = 0
         while first < steps:
             count, started = min(block, steps - first), time.perf_counter()
@@ -121,6 +121,12 @@ _ADAM = optax.adam(1e-3)
 
 def _nothing(value: Any) -> dict[str, Any]:
     return {}
+
+
+@eqx.filter_jit
+def _orders(keys, epoch, n):
+    """The order of the examples in this epoch for each model, made where its model is."""
+    return jax.vmap(lambda key: order(key, epoch, n))(keys)
 
 
 @eqx.filter_jit
