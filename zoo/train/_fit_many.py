@@ -146,4 +146,8 @@ def _stack(states: list[TrainState]) -> tuple[Any, Any]:
 
 
 def _unstack(stacked: Any, static: Any, n: int) -> list[TrainState]:
-    return [eqx.combine(jax.tree.map(lambda leaf: leaf[i], stacked), static) for i in range(n)]
+    # By way of NumPy: a program for each leaf of each model would take longer than many a training step.
+    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    whole = jax.tree.map(lambda leaf: leaf if is_key(leaf) else np.asarray(leaf), stacked)
+    row = lambda leaf, i: leaf[i] if is_key(leaf) else jnp.asarray(leaf[i])
+    return [eqx.combine(jax.tree.map(lambda leaf: row(leaf, i), whole), static) for i in range(n)]
