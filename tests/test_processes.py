@@ -159,3 +159,38 @@ def test_the_command_line_resumes_what_a_lost_or_a_stopped_process_has_ended(nam
     losses = [[row["loss"] for row in history if row["split"] == "train"] for history in (rows, others)]
     np.testing.assert_allclose(losses[1][:40], losses[0][:40], rtol=1e-6)
     assert (run / "evaluation.json").exists() and (run / "figures" / "density.png").exists()
+
+
+FROZEN = """
+import os, signal, sys
+from zoo.cli._arguments import Train
+from zoo.cli._distributed import processes_joined
+
+coordinator, process, frozen = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+with processes_joined(Train(distributed=True, coordinator=coordinator, processes=2, process=process)):
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    multihost_utils.process_allgather(np.int32(1))
+    print("together", flush=True)
+    if process == frozen:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    multihost_utils.process_allgather(np.int32(2))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_a_process_that_shows_no_sign_of_life_ends_the_other(frozen):
+    """As when a machine loses its power: no connection is closed, and only the heartbeat is missed."""
+    coordinator = f"127.0.0.1:{free_port()}"
+    both = start(*([FROZEN, coordinator, process, frozen] for process in (0, 1)))
+    survivor = both[1 - frozen]
+    while "together" not in survivor.stdout.readline():
+        assert survivor.poll() is None
+    started = time.monotonic()
+    _, error = survivor.communicate(timeout=60)
+    both[frozen].kill()
+    both[frozen].communicate()
+    assert survivor.returncode != 0 and "another task died" in error
+    assert time.monotonic() - started < 30
