@@ -1,56 +1,108 @@
-"""How much faster do N small models train in one program than one after another?
+"""How much faster do N small models train in one program than one after another, on all cores of the same machine?
 
-    python benchmarks/fit_many.py [--runs 8] [--epochs 4]
+    python benchmarks/fit_many.py [--runs 8] [--epochs 30] [--rounds 5]
 
-Answer: 1.0 to 1.5 times the steps per second, on cores that others were using too. A sweep over values gains more,
-as each value alone is compiled alone: 8 values of beta at width 64, 12 epochs, took 7.1 s together and 27.2 s after
-one another. TODO: again on a quiet machine.
+Answer: not known yet to be 2 times. By the clock 0.7 to 1.3 times on a machine whose two cores others were using, two
+more runs of this file among them, so that a second core was seldom free. In processor time, which other programs
+disturb less, a step costs 1.8 times less at width 16, 1.5 at 64 and 1.2 at 200; on two free cores half of it would pass
+at the same time, which nobody has measured.
 
-2 cores (AMD EPYC, virtual) under a load of 5, jax 0.10.2, --epochs 12, 22 November 2026:
+2 cores (AMD EPYC, virtual) under a load of 8 to 13, jax 0.10.2, 25 November 2026, medians of 5 rounds (lowest to
+highest):
 
-    8 runs of width  16:  10461 steps/s together,  10980 one after another: 1.0 times
-    8 runs of width  64:   9354 steps/s together,   6103 one after another: 1.5 times
-    8 runs of width 200:   1688 steps/s together,   1726 one after another: 1.0 times
+    8 runs of width  16:   6090 steps/s together on 2 devices,   5712 one after another: 1.3 times (0.5 to 1.9);
+        45 and 80 us of processor time a step
+    8 runs of width  64:   4033 steps/s together on 2 devices,   4226 one after another: 1.0 times (0.8 to 1.2);
+        90 and 139 us of processor time a step
+    8 runs of width 200:    763 steps/s together on 2 devices,   1047 one after another: 0.7 times (0.5 to 1.1);
+        468 and 546 us of processor time a step
 """
 
 import argparse
+import os
+import statistics
+import subprocess
+import sys
 import time
 
-import jax
-import jax.random as jr
-import optax
 
-import zoo
+WIDTHS = (16, 64, 200)
+EXAMPLES, BATCH = 4_000, 32
+
+
+def child(together: bool, runs: int, epochs: int) -> None:
+    """Trains the models of a width whenever asked for it on standard input, and answers how long it took,
+    by the clock and in processor time."""
+    import jax
+
+    if together:
+        jax.config.update("jax_num_cpu_devices", max(n for n in range(1, os.cpu_count() + 1) if runs % n == 0))
+    import jax.random as jr
+    import optax
+
+    import zoo
+
+    xs = zoo.data.eight_gaussians(EXAMPLES, key=jr.key(0))
+    keys = jr.split(jr.key(1), runs)
+    options = dict(optimiser=optax.adam(1e-3), batch_size=BATCH)
+    mesh = zoo.train.data_mesh() if together else None
+    make = lambda key, width: zoo.MLPVAE(2, 2, width_size=width, likelihood=zoo.likelihoods.gaussian(), key=key)
+    models = {width: [make(key, width) for key in keys] for width in WIDTHS}
+
+    def train(width: int, epochs: int) -> tuple[float, float]:
+        started, used = time.perf_counter(), time.process_time()
+        if together:
+            fits = zoo.train.fit_many(models[width], xs, mesh=mesh, epochs=epochs, keys=keys, **options)
+        else:
+            alone = dict(epochs=epochs, progress=False) | options
+            fits = [zoo.fit(model, xs, key=key, **alone) for model, key in zip(models[width], keys)]
+        jax.block_until_ready([fit.model for fit in fits])
+        return time.perf_counter() - started, time.process_time() - used
+
+    for width in WIDTHS:
+        train(width, 1)  # compiles
+    print(jax.device_count(), flush=True)
+    for line in sys.stdin:
+        print(*train(int(line), epochs), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--child", choices=["together", "alone"])
     arguments = parser.parse_args()
-    xs = zoo.data.eight_gaussians(4_000, key=jr.key(0))
-    adam = optax.adam(1e-3)
-    keys = jr.split(jr.key(1), arguments.runs)
-    options = dict(optimiser=adam, batch_size=32)
-    for width_size in (16, 64, 200):
-        make = lambda key: zoo.MLPVAE(2, 2, width_size=width_size, likelihood=zoo.likelihoods.gaussian(), key=key)
-        models = [make(key) for key in keys]
-        many = lambda epochs: zoo.train.fit_many(models, xs, epochs=epochs, keys=keys, **options)
-        alone = lambda epochs: [
-            zoo.fit(model, xs, epochs=epochs, progress=False, key=key, **options) for model, key in zip(models, keys)
-        ]
-        seconds = []
-        for train in (many, alone):
-            jax.block_until_ready([fit.model for fit in train(1)])  # compiles
-            started = time.perf_counter()
-            jax.block_until_ready([fit.model for fit in train(arguments.epochs)])
-            seconds.append(time.perf_counter() - started)
-        steps = arguments.runs * arguments.epochs * (4_000 // 32)
-        together, after = (steps / s for s in seconds)
+    if arguments.child:
+        child(arguments.child == "together", arguments.runs, arguments.epochs)
+        return
+    # Two processes, as one with a device for each core would not be what trains one model after another.
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    call = [sys.executable, __file__, "--runs", str(arguments.runs), "--epochs", str(arguments.epochs), "--child"]
+    children = [subprocess.Popen([*call, kind], **pipes) for kind in ("together", "alone")]
+    devices = [int(process.stdout.readline()) for process in children][0]
+    steps = arguments.runs * arguments.epochs * (EXAMPLES // BATCH)
+    for width in WIDTHS:
+        rounds = []
+        for _ in range(arguments.rounds):
+            seconds = []
+            for process in children:
+                print(width, file=process.stdin, flush=True)
+                seconds.append([float(number) for number in process.stdout.readline().split()])
+            rounds.append(seconds)
+        clock = [[round[i][0] for round in rounds] for i in (0, 1)]
+        used = [statistics.median(round[i][1] for round in rounds) / steps * 1e6 for i in (0, 1)]
+        together, alone = (steps / statistics.median(seconds) for seconds in clock)
+        ratios = [after / at_once for at_once, after in zip(*clock)]
         print(
-            f"{arguments.runs} runs of width {width_size:3}: {together:6.0f} steps/s together, {after:6.0f} one after "
-            f"another: {together / after:.1f} times"
+            f"{arguments.runs} runs of width {width:3}: {together:6.0f} steps/s together on {devices} devices, "
+            f"{alone:6.0f} one after another: {statistics.median(ratios):.1f} times ({min(ratios):.1f} to "
+            f"{max(ratios):.1f}); {used[0]:.0f} and {used[1]:.0f} us of processor time a step",
+            flush=True,
         )
+    for process in children:
+        process.stdin.close()
+        process.wait()
 
 
 if __name__ == "__main__":
