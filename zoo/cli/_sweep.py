@@ -76,9 +76,11 @@ def _measured(run: Path, job: Job, result: Any) -> dict[str, Any]:
     """The run's evaluation, with the saved model it is of; of a run that is not finite, where it went wrong."""
     import numpy as np
 
+    import zoo
+
     losses = [row["loss"] for row in result.history if row["split"] == "train"]
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size:
+    bad = [*np.flatnonzero(~np.isfinite(losses)), *[len(losses) - 1] * (not zoo.train.is_finite(result.model))]
+    if bad:
         return {"run": run.name, "metrics": {}, "not_finite_at_step": int(bad[0]) + 1}
     _, evaluation = finish(run, job, result.model)
     runs.write_json(run / "evaluation.json", evaluation)

@@ -14,6 +14,7 @@ from ._fit import Fit as Fit, fit as fit
 from ._fit_many import fit_many as fit_many
 from ._fit_prior import fit_prior as fit_prior
 from ._freeze import freeze as freeze
+from ._guard import is_finite as is_finite
 from ._history import read_history as read_history, write_history as write_history
 from ._loss import loss as loss
 from ._mesh import data_mesh as data_mesh

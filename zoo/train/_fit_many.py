@@ -18,6 +18,7 @@ from ..objectives import elbo
 from ._blocks import as_rows, block_of, order, paced, replicate, split
 from ._checks import check_fit, check_many
 from ._fit import Fit
+from ._guard import is_finite
 from ._measure import measurement
 from ._step import TrainState
 
@@ -106,7 +107,7 @@ def fit_many(
             block = paced(block, (time.perf_counter() - started) / count)
         if held_out is not None:
             for i, state in enumerate(_unstack(stacked, static, len(models))):
-                value = measures[i](state.model, held_out_keys[i])
+                value = measures[i](state.model, held_out_keys[i]) if is_finite(state.model) else float("nan")
                 histories[i].append(dict(step=(epoch + 1) * steps, epoch=epoch, split="held_out", objective=value))
                 if value > highest[i]:
                     best[i], highest[i] = state.model, value

@@ -34,6 +34,9 @@ def not_finite(row: dict[str, Any], batch: Any, newest: Path | None) -> Floating
 
 @eqx.filter_jit
 def is_finite(model: AbstractVAE) -> Bool[Array, ""]:
-    """Whether all the weights are."""
+    """Whether all the weights are.
+
+    **Arguments:** `model`: any model, trained or not.
+    """
     leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))

@@ -131,9 +131,3 @@ def open_store(directory: str | os.PathLike | None, every: int | None, **fixed: 
     """The store of `directory`, held for one writer. `fixed`: what has to be the same when a run goes on."""
     with contextlib.nullcontext() if directory is None else run_lock(directory):
         yield Store(directory, every, **fixed)
-
-
-def _cut(directory: Path, step: int) -> list[dict[str, Any]]:
-    """Without what lies behind a step; the history up to it."""
-    cut_history(directory / TIMING, step)
-    return cut_history(directory / HISTORY, step)
