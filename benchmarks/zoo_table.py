@@ -1,6 +1,17 @@
 """What does each model of the zoo learn from 6,000 real images in two minutes of CPU?
 
-ANSWER
+On two cores of an AMD EPYC, jax 0.10.2, 2026-11-25, one run, with other work on the machine:
+
+    model          parameters  steps  CPU s   log p(x), k = 100, nats
+    conv              116,465    647    120    2002.9 +- 38.3
+    mlp               406,928  23715    120    2064.7 +- 38.4
+    resnet            378,913    474    120    1703.3 +- 28.7
+    conditional       133,585    640    120    2002.2 +- 38.1
+    hierarchical      388,802    508    120    2001.1 +- 37.9   KL by layer 18.8, 23.0 nats
+    ladder            594,897    675    120    1988.1 +- 38.5   KL by layer 22.3, 21.1 nats
+    discrete        1,043,217    702    120    1994.7 +- 38.3
+    vq                154,529    721    120    1989.4 +- 38.4   code perplexity 36 of 64
+
 
     python benchmarks/zoo_table.py                 every model, half an hour on two quiet cores
     python benchmarks/zoo_table.py conv vq         some of them

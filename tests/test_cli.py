@@ -118,7 +118,7 @@ def test_every_metric_has_rows(points_run, capsys, monkeypatch):
         assert row["mean"] == pytest.approx(float(found.mean), rel=1e-4, abs=1e-5)
     main(f"evaluate {points_run} --k 5 --examples 20".split())
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("20 held-out") and lines[-2].startswith("k = 5, seed 1; zoo ") and "jax " in lines[-1]
+    assert lines[0].startswith("20 held-out") and lines[-2].startswith("k = 5, seed 1; zoo") and "jax " in lines[-1]
 
 
 def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, capsys):

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import time
@@ -220,9 +219,8 @@ for many in (outside, within, unchecked, automatic):
 """
 
 
-def test_two_devices():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-W", "error", "-c", SHARDED], check=True, env=environment)
+def test_two_devices(with_devices):
+    subprocess.run([sys.executable, "-W", "error", "-c", SHARDED], check=True, env=with_devices(2))
 
 
 def test_the_default_training_step_computes_and_holds_no_more_than_it_did():

@@ -1,7 +1,6 @@
 """Several devices train as one does."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -46,9 +45,8 @@ print(json.dumps([histories, [fit.history for fit in many], [fit.history for fit
 """
 
 
-def test_one_two_and_four_devices_agree():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", RUNS], capture_output=True, text=True, env=environment)
+def test_one_two_and_four_devices_agree(with_devices):
+    done = subprocess.run([sys.executable, "-c", RUNS], capture_output=True, text=True, env=with_devices(4))
     assert done.returncode == 0, done.stderr
     (one, *others), many, alone = json.loads(done.stdout)
     assert one[39]["step"] == 40 and one[40]["split"] == "held_out"
@@ -84,9 +82,8 @@ assert "all-gather" not in compiled.compiled.as_text()
 """
 
 
-def test_two_devices_share_images_and_their_statistics_and_nothing_else():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", IMAGES], capture_output=True, text=True, env=environment)
+def test_two_devices_share_images_and_their_statistics_and_nothing_else(with_devices):
+    done = subprocess.run([sys.executable, "-c", IMAGES], capture_output=True, text=True, env=with_devices(2))
     assert done.returncode == 0, done.stderr
 
 
