@@ -13,11 +13,12 @@ from ._vae import check_latent_size, parameter_shape
 
 
 class ResNetVAE(AbstractNetworkVAE):
-    r"""A variational autoencoder of images with residual networks, stronger than `ConvVAE` at the same width.
+    r"""A variational autoencoder of images with residual networks, deeper than `ConvVAE` at the same width.
 
     The encoder halves height and width, with `depth` residual blocks after each halving and twice the
     channels, as long as both sides are even and at least 8: twice at 28 x 28, four times at 64 x 64. The
-    decoder mirrors it, by nearest-neighbour upsampling. Group normalisation, so no `freeze`.
+    decoder mirrors it, by nearest-neighbour upsampling. Group normalisation, so no `freeze`. It learns slowly at
+    first: in two minutes of CPU it is behind `ConvVAE` (`benchmarks/zoo_table.py`).
 
     He et al., "Identity mappings in deep residual networks", 2016; Kingma & Welling, "Auto-Encoding
     Variational Bayes", 2014.
