@@ -5,7 +5,9 @@
 The default job keeps a checkpoint every 100 steps; the small network as many as `fit` allows itself, for a hundred of
 its steps take less time than ten saves.
 
-Answer: not yet timed on a quiet machine.
+Answer: with `--rounds 3` on two cores of an AMD EPYC, jax 0.10.2, 2026-11-25, nothing else running, one run, the
+default job's epoch takes 0.77 times its bare steps called one by one (5029 and 6561 ms; at most 1.05). The small
+network has not been timed on a quiet machine.
 """
 
 import tempfile

@@ -2,20 +2,14 @@
 
     python benchmarks/fit_many.py [--runs 8] [--epochs 30] [--rounds 5]
 
-Answer: not known yet to be 2 times. By the clock 0.7 to 1.3 times on a machine whose two cores others were using, two
-more runs of this file among them, so that a second core was seldom free. In processor time, which other programs
-disturb less, a step costs 1.8 times less at width 16, 1.5 at 64 and 1.2 at 200; on two free cores half of it would pass
-at the same time, which nobody has measured.
+Answer: 2.5 times at width 16 and 2.7 at width 64, on two cores (AMD EPYC, virtual) with nothing else running, jax
+0.10.2, 25 November 2026, medians of 5 rounds (lowest to highest). Width 200 was only run beside other programs, where
+8 runs together took as long as one after another or longer.
 
-2 cores (AMD EPYC, virtual) under a load of 8 to 13, jax 0.10.2, 25 November 2026, medians of 5 rounds (lowest to
-highest):
-
-    8 runs of width  16:   6090 steps/s together on 2 devices,   5712 one after another: 1.3 times (0.5 to 1.9);
-        45 and 80 us of processor time a step
-    8 runs of width  64:   4033 steps/s together on 2 devices,   4226 one after another: 1.0 times (0.8 to 1.2);
-        90 and 139 us of processor time a step
-    8 runs of width 200:    763 steps/s together on 2 devices,   1047 one after another: 0.7 times (0.5 to 1.1);
-        468 and 546 us of processor time a step
+    8 runs of width  16:  34576 steps/s together on 2 devices,  15096 one after another: 2.5 times (2.3 to 2.6);
+        45 and 96 us of processor time a step
+    8 runs of width  64:  22027 steps/s together on 2 devices,   8267 one after another: 2.7 times (2.4 to 2.7);
+        80 and 157 us of processor time a step
 """
 
 import argparse
