@@ -79,8 +79,7 @@ def test_the_sandwich_closes_on_a_trained_model():
         n=8, latent_size=2, epochs=1, examples=1000, steps=100, leapfrogs=5, chains=8
     )
     assert -600 < lower < -100
-    # Eight examples: Student's t with 7 degrees of freedom is below -5 once in a thousand times.
-    assert -5 * gap.standard_error < upper - lower < 1
+    assert -3 * gap.standard_error - 1e-3 < upper - lower < 1
 
 
 @pytest.mark.slow
@@ -89,7 +88,7 @@ def test_the_sandwich_closes_on_a_model_trained_for_longer():
         n=8, latent_size=8, epochs=10, examples=6000, steps=600, leapfrogs=10, chains=16
     )
     assert -600 < lower < -100
-    assert -5 * gap.standard_error < upper - lower < 1
+    assert -3 * gap.standard_error - 1e-3 < upper - lower < 1
 
 
 def kl_of_normals(mean, scale, exact_mean, precision):
