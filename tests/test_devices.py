@@ -27,10 +27,14 @@ adam = optax.adam(1e-2)
 def train(devices, **options):
     mesh = None if devices is None else zoo.train.data_mesh(devices)
     options = dict(epochs=4, held_out=xs[:8], held_out_every=40) | options
+    on = set()
+    look = lambda rows: on.update(len(array.sharding.device_set) for array in jax.live_arrays())
     result = zoo.fit(
-        model, xs, optimiser=adam, batch_size=16, mesh=mesh, progress=False, key=jax.random.key(7), **options
+        model, xs, optimiser=adam, batch_size=16, mesh=mesh, progress=False, callback=look, key=jax.random.key(7),
+        **options,
     )
-    assert devices is None or len(result.model.encoder.layers.layers[0].weight.sharding.device_set) == devices
+    assert max(on) == (devices or 1)
+    assert len(result.model.encoder.layers.layers[0].weight.sharding.device_set) == 1
     return result.history
 histories = [train(devices) for devices in (None, 1, 2, 4)] + [train(2, microbatches=4)]
 run = tempfile.mkdtemp()

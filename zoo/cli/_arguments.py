@@ -87,8 +87,9 @@ class Train:
     """The run directory. Unless given: runs/<date>-<time>-<model>."""
     overwrite: bool = False
     """Replace a run directory that exists."""
-    devices: int = 1
-    """Devices that share each batch; with --distributed, of a CPU, those of each process."""
+    devices: int | None = None
+    """Devices that share each batch; with --distributed, of a CPU, those of each process. Unless given: the cores of a
+    CPU, as many as get 16 examples each; elsewhere, with --penalty or --distributed, 1."""
     checkpoint_every: int | None = None
     """Steps between checkpoints. Unless given: 100, or as many hundreds as cost less than 2% of the time."""
     resume: Path | None = None
@@ -117,7 +118,7 @@ class Sweep:
     values: tuple[float, ...] = ()
     """One for each run. Unless given: the seeds 0 to 3."""
     train: tyro.conf.OmitArgPrefixes[Train] = field(default_factory=Train)
-    """What they have in common; `--devices` share the runs."""
+    """What they have in common; `--devices` share the runs, and unless given as many cores as share them equally."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 from . import _build as build, _names as names, _run as runs
 from ._arguments import Sweep, Train
+from ._devices import mesh_of
 from ._job import Job, finish, numbers, prepare
-from ._train import mesh_of
 
 
 def sweep(arguments: Sweep) -> None:
@@ -17,7 +17,7 @@ def sweep(arguments: Sweep) -> None:
 
     import zoo
 
-    mesh = mesh_of(arguments.train.devices)
+    mesh = mesh_of(arguments.train.devices, len(values))
     dataset = build.dataset(build.resolve(arguments.train))
     jobs = [prepare(own, dataset, None) for own in settings]
     first, examples = jobs[0], len(dataset.train)
@@ -66,7 +66,7 @@ def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
         raise ValueError("`zoo sweep --distributed`: one process trains a sweep; leave it out, or use `zoo train`")
     if base.warmup and over in names.OBJECTIVE_OPTIONS:
         raise ValueError(f"`--over {_option(over)} --warmup {base.warmup}`: a number that rises is not swept; leave it")
-    if base.devices > 1 and len(values) % base.devices:
+    if base.devices and len(values) % base.devices:
         raise ValueError(f"`--devices {base.devices}` share {len(values)} runs: pass a multiple of {base.devices}")
     values = [int(value) if over == "seed" else float(value) for value in values]
     return over, values, [build.resolve(dataclasses.replace(base, **{over: value})) for value in values]

@@ -1,11 +1,10 @@
-import contextlib
 import json
 import signal
 import time
-from typing import Any
 
 from . import _build as build, _run as runs
 from ._arguments import Train
+from ._devices import EXAMPLES, mesh_of
 from ._distributed import processes_joined
 from ._evaluate import table
 from ._job import finish, prepare
@@ -26,7 +25,9 @@ def train(arguments: Train) -> None:
 
         import zoo
 
-        mesh = mesh_of(settings.devices, arguments.distributed)
+        # A penalty compares all examples of a batch, whoever has them.
+        shared = 1 if settings.penalty else settings.batch_size // max(settings.microbatches, 1)
+        mesh = mesh_of(settings.devices, shared, at_least=EXAMPLES, distributed=arguments.distributed)
         dataset = build.dataset(settings)
         job = prepare(settings, dataset, mesh)
         run = runs.create(settings) if first and run is None else run
@@ -64,20 +65,3 @@ def train(arguments: Train) -> None:
     print(f"\n{run}/")
     for path in sorted(p for p in run.rglob("*") if p.is_file() and not p.name.startswith(".")):
         print(f"  {path.relative_to(run)}")
-
-
-def mesh_of(devices: int, distributed: bool = False) -> Any:
-    """The devices that share each batch; `None` for one. Of several processes all.
-
-    **Raises:** `ValueError` where there are fewer.
-    """
-    if devices == 1 and not distributed:
-        return None
-    import jax
-
-    import zoo
-
-    if devices > 1:
-        with contextlib.suppress(RuntimeError):  # jax has started already, with the devices that it has
-            jax.config.update("jax_num_cpu_devices", devices)
-    return zoo.train.data_mesh(None if distributed else devices)

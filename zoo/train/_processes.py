@@ -23,8 +23,8 @@ def writes(mesh: Mesh | None) -> bool:
 
 
 def held(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """What lies whole on every device, as arrays of this process alone: using them needs no other."""
-    if not is_shared(mesh):
+    """What lies whole on every device of the mesh, on the first of this process: using it needs no other."""
+    if mesh is None:
         return tree
     return jax.tree.map(lambda leaf: leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf, tree)
 
