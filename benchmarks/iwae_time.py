@@ -40,7 +40,7 @@ def main():
     print(f"{HEADER}; a call each")
     elsewhere = arguments.torch_python and Elsewhere(arguments.torch_python, __file__)
     for batch, k in CASES:
-        contenders = zoo_steps(batch, k)
+        contenders = zoo_steps(batch, k, arguments.devices)
         if elsewhere:
             contenders |= {name: elsewhere[f"{name} {batch} {k}"] for name in ("pythae", "torch")}
         took = medians(contenders, rounds=arguments.rounds, seconds=arguments.seconds)
@@ -54,30 +54,34 @@ def main():
             print(f"{case:44s}{1e3 * ours:10.2f}", single, flush=True)
 
 
-def zoo_steps(batch, k):
+def zoo_steps(batch, k, devices):
     import jax
     import jax.numpy as jnp
     import jax.random as jr
     import optax
 
     import zoo
-    from zoo.train._blocks import BLOCK, order, run_block
+    from zoo.train._blocks import BLOCK, order, replicate, run_block, split
 
+    # Fewer draws are done before two devices have exchanged their gradients.
+    mesh = zoo.train.data_mesh(devices) if devices > 1 and batch * k > 100 else None
     adam, bernoulli = optax.adam(1e-3), zoo.likelihoods.bernoulli
     model = zoo.MLPVAE(784, 50, width_size=200, depth=2, activation=jnp.tanh, likelihood=bernoulli, key=jr.key(0))
-    states = {name: zoo.TrainState(model, adam, key=jr.key(1)) for name in ("call", "block")}
-    xs = (jr.uniform(jr.key(2), (IMAGES, 784)) < 0.3).astype(jnp.float32)
+    states = {name: replicate(zoo.TrainState(model, adam, key=jr.key(1)), mesh) for name in ("call", "block")}
+    xs = replicate((jr.uniform(jr.key(2), (IMAGES, 784)) < 0.3).astype(jnp.float32), mesh)
     rows, objective = order(jr.key(3), jnp.uint32(0), IMAGES), zoo.objectives.iwae
     settings = dict(
         objective=objective, k=k, estimator=zoo.estimators.reparameterised, penalties=(), observe=zoo.data.scale,
-        optimiser=adam, batch_size=batch, mesh=None,
+        optimiser=adam, batch_size=batch, mesh=mesh,
     )  # fmt: skip
-    gather, at = jax.jit(lambda first: xs[jax.lax.dynamic_slice_in_dim(rows, first, batch)]), 0
+    gather, at = jax.jit(lambda first: split(xs[jax.lax.dynamic_slice_in_dim(rows, first, batch)], mesh)), 0
 
     def call():
         nonlocal at
         at = (at + batch) % IMAGES
-        states["call"], metrics = zoo.step(states["call"], gather(at), objective=objective, optimiser=adam, k=k)
+        states["call"], metrics = zoo.step(
+            states["call"], gather(at), objective=objective, optimiser=adam, k=k, mesh=mesh
+        )
         return metrics
 
     def block(steps):

@@ -101,3 +101,26 @@ def test_residual_networks_halve_as_far_as_they_can(shape, head):
     assert decoder.head_shape[:2] == head
     with pytest.raises(ValueError, match=r"\(1, 28, 27\)"):
         networks.encoder((1, 28, 27), 5, key=jr.key(0))
+
+
+@pytest.mark.parametrize(
+    "build, axes",
+    [(lambda: nn.BatchNorm(2, axis_names=("batch",)), (0, 1, 2)), (lambda: nn.GroupNorm(2, groups=1), (1, 2, 3))],
+)
+def test_norms_have_the_derivatives_of_their_definition(build, axes):
+    """To the second order: the variance is written so that the first takes a sum less."""
+    with jax.enable_x64(True):
+        layer = build()
+        xs = jnp.asarray(np.random.default_rng(0).normal(2.0, 3.0, (3, 2, 1, 2)))
+        weight = jnp.asarray(np.random.default_rng(1).normal(size=xs.shape))
+
+        def defined(xs):
+            mean, variance = jnp.mean(xs, axes, keepdims=True), jnp.var(xs, axes, keepdims=True)
+            return (xs - mean) / jnp.sqrt(variance + layer.epsilon)
+
+        both = lambda normalise: lambda xs: jnp.sum(jnp.sin(normalise(xs)) * weight)
+        derivatives = [
+            jax.jit(lambda xs, f=both(f): (jax.grad(f)(xs), jax.hessian(f)(xs)))(xs)
+            for f in (jax.vmap(layer, axis_name="batch"), defined)
+        ]
+        jax.tree.map(lambda found, wanted: np.testing.assert_allclose(found, wanted, atol=1e-12), *derivatives)

@@ -37,14 +37,13 @@ class BatchNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
         try:
-            mean = lax.pmean(jnp.mean(x, axis=(0, 1)), self.axis_names)
-            variance = lax.pmean(jnp.mean((x - mean[None, None]) ** 2, axis=(0, 1)), self.axis_names)
+            mean, variance = _moments(x, lambda x: lax.pmean(jnp.mean(x, axis=(0, 1), keepdims=True), self.axis_names))
         except NameError as error:
             raise ValueError(
                 f"`BatchNorm` needs the mapped axes {self.axis_names}, which only training binds; to score, "
                 "sample or plot, call `model = zoo.freeze(model, images, key=key)` first"
             ) from error
-        return self.affine(mean, variance)(x)
+        return self.affine(mean[0, 0], variance[0, 0])(x)
 
     def affine(self, mean: Float[Array, " channels"], variance: Float[Array, " channels"]) -> "ChannelAffine":
         """The fixed map that this layer becomes when its input has these moments."""
@@ -91,10 +90,20 @@ class GroupNorm(eqx.Module):
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
         height, width, channels = x.shape
         grouped = x.reshape(height, width, self.groups, channels // self.groups)
-        mean = jnp.mean(grouped, axis=(0, 1, 3), keepdims=True)
-        variance = jnp.mean((grouped - mean) ** 2, axis=(0, 1, 3), keepdims=True)
+        mean, variance = _moments(grouped, lambda x: jnp.mean(x, axis=(0, 1, 3), keepdims=True))
         standardised = ((grouped - mean) * lax.rsqrt(variance + self.epsilon)).reshape(x.shape)
         return standardised * self.gain[None, None] + self.bias[None, None]
+
+
+def _moments(x: Array, average: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """Mean and variance; `average` keeps the axes.
+
+    Var[x] = E[(x - c)^2] - (E[x] - c)^2 for every constant c: at c = E[x] it is as exact as the definition, and its
+    derivative needs one sum less.
+    """
+    mean = average(x)
+    centre = lax.stop_gradient(mean)
+    return mean, average((x - centre) ** 2) - (mean - centre) ** 2
 
 
 def normalisation(norm: str, channels: int, axis_names: AxisNames) -> tuple[Callable, ...]:
