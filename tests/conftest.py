@@ -25,7 +25,7 @@ if jax.__version_info__ < (0, 11):
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Here the last bits, or what XLA makes of the program, are what is tested.
-OPTIMISED = {"test_special", "test_likelihoods", "test_conv"}
+OPTIMISED = {"test_special", "test_likelihoods", "test_conv_speed"}
 
 
 @pytest.fixture(autouse=True, scope="module")
