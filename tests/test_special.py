@@ -100,21 +100,19 @@ def test_higher_orders():
 EXTREMES = [0.0, 1e-45, 1e-38, 1e-20, 1e-4, 1.0, 2.5, 17.0, 88.0, 104.0, 1e4, 1e19, 1e30, 3.4e38]
 
 
-@pytest.mark.parametrize("order", range(5))
-def test_finite_everywhere(order):
+def test_finite_everywhere():
     eta = jnp.asarray(EXTREMES + [-e for e in EXTREMES])
     ends = jnp.array([0.0, 1e-30, 0.3, 1 - 6e-8, 1.0])
     functions = [lambda h, _, f=f: f(h) for f in map(special.__dict__.get, BARS)]
-    functions.append(lambda h, x: special.cb_log_prob(x, h))
-    if order < 4:  # finite at the fourth too, but slow to compile
-        functions.append(lambda h, u: special.cb_icdf(u, h))
+    functions += [lambda h, x: special.cb_log_prob(x, h), lambda h, u: special.cb_icdf(u, h)]
 
     def derivatives(eta, end):
         values = []
         for function in functions:
-            for _ in range(order):
+            # The quantiles' fourth is finite too, but slow to compile.
+            for _ in range(4 if function is functions[-1] else 5):
+                values.append(function(eta, end))
                 function = jax.grad(function)
-            values.append(function(eta, end))
         return jnp.stack(values)
 
     values = jax.jit(jax.vmap(jax.vmap(derivatives, (None, 0)), (0, None)))(eta, ends)
