@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
+from thin import thin
 
 import zoo
 from zoo import likelihoods, nn, priors
@@ -90,14 +91,19 @@ def test_the_prior_of_a_label():
     model = zoo.ConditionalVAE(
         2, 2, num_classes=3, networks=NETWORKS, prior=prior, likelihood=likelihoods.gaussian(), key=jr.key(0)
     )
-    here, there = model.given(0), model.given(1)
-    z = jnp.array([0.2, -0.4])
-    assert not np.allclose(here.latent_prior.log_prob(z), there.latent_prior.log_prob(z))
-    draws = here.draw(jnp.zeros(2), k=20_000, key=jr.key(2))
+
+    @jax.jit
+    def judged(x, z):
+        log_probs = [model.given(y).latent_prior.log_prob(z) for y in (0, 1)]
+        return log_probs, model.given(0).draw(x, k=20_000, key=jr.key(2))
+
+    (here, there), draws = judged(np.zeros(2, np.float32), np.float32([0.2, -0.4]))
+    assert not np.allclose(here, there)
     ratio = np.asarray(draws.log_posterior - draws.log_prior)
     np.testing.assert_allclose(draws.kl, ratio.mean(), atol=5 * ratio.std() / len(ratio) ** 0.5)
     with pytest.raises(ValueError, match="label"):
-        zoo.MLPVAE(2, 2, prior=prior, key=jr.key(0)).draw(jnp.zeros(2), k=1, key=jr.key(0))
+        plain = zoo.MLPVAE(2, 2, width_size=8, prior=prior, key=jr.key(0))
+        jax.eval_shape(lambda x: plain.draw(x, k=1, key=jr.key(0)), jnp.zeros(2))
 
 
 def test_vectors_as_labels():
@@ -113,9 +119,9 @@ def test_vectors_as_labels():
 
 
 def test_images_see_their_label_as_planes():
-    model = zoo.ConditionalVAE(
-        (1, 4, 4), 2, num_classes=3, networks=nn.convolutional(width_size=2, norm="batch"), key=jr.key(0)
-    )
+    networks = nn.convolutional(width_size=2, norm="batch")
+    options = dict(num_classes=3, networks=networks, likelihood=likelihoods.gaussian())
+    model = thin(zoo.ConditionalVAE((1, 4, 4), 2, **options, key=jr.key(0)))
     xs = np.random.default_rng(0).integers(1, 255, (12, 1, 4, 4)).astype(np.uint8)
     ys = np.arange(12) % 3
     frozen = zoo.freeze(model, xs, ys=ys, key=jr.key(1))
@@ -161,19 +167,28 @@ def test_labels_that_cannot_be_are_refused_before_anything_compiles(model, call,
 def test_a_vamp_prior_is_the_mixture_of_the_posteriors():
     inputs = np.random.default_rng(0).random((3, 2), np.float32)
     prior = eqx.tree_at(lambda p: p.logits, priors.VampPrior(inputs), jnp.array([0.0, 1.0, -1.0]))
-    model = zoo.MLPVAE(2, 2, width_size=8, prior=prior, key=jr.key(0))
-    z = jnp.array([0.2, -0.4])
+    model = zoo.MLPVAE(2, 2, width_size=8, depth=1, prior=prior, key=jr.key(0))
     weights = np.exp([0, 1, -1]) / np.exp([0, 1, -1]).sum()
-    by_hand = sum(w * np.exp(model.posterior(jnp.asarray(u)).log_prob(z)) for w, u in zip(weights, inputs, strict=True))
-    np.testing.assert_allclose(jnp.exp(model.latent_prior.log_prob(z)), by_hand, rtol=1e-5)
-    zs = jax.vmap(lambda key: model.latent_prior.sample(key=key))(jr.split(jr.key(1), 20_000))
-    means = np.stack([model.posterior(jnp.asarray(u)).mean for u in inputs])
+
+    @jax.jit
+    def one(u, z):
+        posterior = model.posterior(u)
+        return posterior.log_prob(z), posterior.mean
+
+    @jax.jit
+    def whole(z, keys):
+        return model.latent_prior.log_prob(z), jax.vmap(lambda key: model.latent_prior.sample(key=key))(keys)
+
+    z = np.float32([0.2, -0.4])
+    log_probs, means = map(np.stack, zip(*(one(u, z) for u in inputs), strict=True))
+    log_prob, zs = whole(z, jr.split(jr.key(1), 20_000))
+    np.testing.assert_allclose(np.exp(log_prob), weights @ np.exp(log_probs), rtol=1e-5)
     error = np.asarray(zs).std(0) / 20_000**0.5
     assert np.all(np.abs(np.asarray(zs).mean(0) - weights @ means) < 4 * error)
 
 
 def test_a_vamp_prior_of_another_shape_is_refused():
-    model = zoo.MLPVAE(2, 2, prior=priors.VampPrior(np.zeros((4, 3), np.float32)), key=jr.key(0))
+    model = zoo.MLPVAE(2, 2, width_size=8, prior=priors.VampPrior(np.zeros((4, 3), np.float32)), key=jr.key(0))
     with pytest.raises(ValueError, match=r"\(3,\).*\(2,\)"):
         zoo.fit(model, XS, batch_size=2, progress=False, key=jr.key(0))
     with pytest.raises(ValueError, match="components"):
