@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
+from same import assert_same
 
 import zoo
 from zoo import estimators, likelihoods, nn, objectives, posteriors, priors
@@ -65,7 +66,8 @@ def test_bounds_are_ordered_below_the_sum_over_all_codes(model):
     assert np.all(elbo < iwae)
     assert np.all(iwae < exact + 4 * iwae_error)
     # The bound's own value, by enumeration.
-    log_q = np.stack([jax.vmap(model.posterior(jnp.asarray(x)).log_prob)(ONE_HOT) for x in XS]).astype(np.float64)
+    log_q = jax.jit(jax.vmap(lambda x: jax.vmap(model.posterior(x).log_prob)(ONE_HOT)))(XS)
+    log_q = np.asarray(log_q, np.float64)
     joint = np.stack([log_joint(model, jnp.asarray(x)) for x in XS])
     truth = np.sum(np.exp(log_q) * (joint - log_q), axis=1)
     assert np.all(np.abs(elbo - truth) < 4 * elbo_error)
@@ -85,9 +87,10 @@ def test_the_divergence_is_the_sum_over_all_codes(learned):
             lambda p: p.logits, priors.Categorical(VARIABLES, CLASSES), jr.normal(jr.key(1), (VARIABLES, CLASSES))
         )
     posterior = posteriors.Categorical(logits, 1.0)
-    log_q, log_p = jax.vmap(posterior.log_prob)(ONE_HOT), jax.vmap(prior.log_prob)(ONE_HOT)
-    np.testing.assert_allclose(jnp.sum(jnp.exp(log_p)), 1, rtol=1e-5)
-    np.testing.assert_allclose(posterior.kl(prior), jnp.sum(jnp.exp(log_q) * (log_q - log_p)), rtol=1e-5)
+    log_probs = lambda zs: (jax.vmap(posterior.log_prob)(zs), jax.vmap(prior.log_prob)(zs), posterior.kl(prior))
+    log_q, log_p, kl = map(np.asarray, jax.jit(log_probs)(ONE_HOT))
+    np.testing.assert_allclose(np.sum(np.exp(log_p)), 1, rtol=1e-5)
+    np.testing.assert_allclose(kl, np.sum(np.exp(log_q) * (log_q - log_p)), rtol=1e-5)
     assert posterior.kl(priors.StandardNormal(2)) is None
 
 
@@ -99,11 +102,11 @@ def test_samples_are_one_hot_and_follow_their_probabilities(kind):
         "uniform": priors.UniformCategorical(VARIABLES, CLASSES),
         "learned": eqx.tree_at(lambda p: p.logits, priors.Categorical(VARIABLES, CLASSES), logits),
     }[kind]
-    zs = np.asarray(jax.vmap(lambda key: distribution.sample(key=key))(jr.split(jr.key(1), 5000)))
+    zs = np.asarray(jax.jit(jax.vmap(lambda key: distribution.sample(key=key)))(jr.split(jr.key(1), 5000)))
     assert set(np.unique(zs)) == {0, 1}  # exactly, rounding included
     assert np.all(zs.sum(-1) == 1)
     counts = np.array([np.sum(np.all(zs == code, axis=(1, 2))) for code in ONE_HOT])
-    probabilities = np.exp(np.asarray(jax.vmap(distribution.log_prob)(ONE_HOT), np.float64))
+    probabilities = np.exp(np.asarray(jax.jit(jax.vmap(distribution.log_prob))(ONE_HOT), np.float64))
     assert scipy.stats.chisquare(counts, 5000 * probabilities / probabilities.sum()).pvalue > 1e-3
 
 
@@ -128,7 +131,7 @@ def test_a_relaxed_model_trains_on_points_inside_the_simplex_and_is_frozen_to_ex
         lambda m: zoo.log_likelihood(m, XS, k=2, key=jr.key(1)),
         lambda m: zoo.bound(m, XS, objective=objectives.elbo, key=jr.key(1)),
         lambda m: zoo.reconstruct(m, XS, key=jr.key(1)),
-        lambda m: m.draw(jnp.asarray(XS[0]), k=2, key=jr.key(1)),
+        lambda m: jax.eval_shape(lambda x: m.draw(x, k=2, key=jr.key(1)), XS[0]),
     ):
         with pytest.raises(ValueError, match="zoo.freeze"):
             judge(relaxed)
@@ -136,7 +139,7 @@ def test_a_relaxed_model_trains_on_points_inside_the_simplex_and_is_frozen_to_ex
     assert set(np.unique(zoo.evaluate.draw_latents(frozen, XS, key=jr.key(1)))) == {0, 1}
     assert frozen.family == posteriors.StraightThrough(CLASSES, 0.4)
     for a, b in zip(jax.tree.leaves(frozen), jax.tree.leaves(relaxed), strict=True):
-        assert not eqx.is_array(a) or jnp.array_equal(a, b)
+        assert not eqx.is_array(a) or np.array_equal(a, b)
     assert zoo.freeze(model, XS, key=jr.key(2)) is model
 
 
@@ -158,13 +161,19 @@ def test_training_raises_the_bound(straight_through):
 def test_estimators_that_need_exact_gradients_refuse(estimator, straight_through):
     model = tiny(straight_through=straight_through)
     with pytest.raises(ValueError, match="exactly reparameterised.*estimators.reparameterised"):
-        zoo.loss(model, jnp.asarray(XS), objective=objectives.elbo, estimator=estimator, key=jr.key(0))
+        eqx.filter_eval_shape(zoo.loss, model, XS, objective=objectives.elbo, estimator=estimator, key=jr.key(0))
 
 
 def test_the_other_estimators_reach_both_networks(model):
-    for estimator in (estimators.reparameterised, estimators.detached):
-        loss = functools.partial(zoo.loss, objective=objectives.iwae, k=3, estimator=estimator, key=jr.key(0))
-        gradient = eqx.filter_jit(eqx.filter_grad(loss))(model, jnp.asarray(XS))
+    @eqx.filter_jit
+    def gradients(model):
+        loss = functools.partial(zoo.loss, objective=objectives.iwae, k=3, key=jr.key(0))
+        both = (estimators.reparameterised, estimators.detached)
+        return [
+            eqx.filter_grad(functools.partial(loss, estimator=estimator))(model, jnp.asarray(XS)) for estimator in both
+        ]
+
+    for gradient in gradients(model):
         for part in (gradient.encoder, gradient.decoder, gradient.prior):
             assert any(np.any(leaf != 0) for leaf in jax.tree.leaves(part))
             assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(part))
@@ -175,8 +184,7 @@ def test_a_model_is_saved_and_loaded(tmp_path):
         zoo.save(tmp_path / "model", model)
         loaded = zoo.load(tmp_path / "model")
         assert loaded.family == model.family
-        posterior = lambda m: m.posterior(jnp.asarray(XS[0])).mean
-        np.testing.assert_array_equal(posterior(loaded), posterior(model))
+        assert_same(loaded, model)
 
 
 def test_images_take_convolutions():
@@ -187,7 +195,7 @@ def test_images_take_convolutions():
 
 
 def test_a_fitted_prior_is_the_mean_posterior():
-    model = DiscreteVAE((1, 2, 2), 3, 4, networks=SMALL, key=jr.key(0))
+    model = DiscreteVAE((1, 2, 2), 3, 4, networks=SMALL, likelihood=likelihoods.gaussian(), key=jr.key(0))
     xs = np.random.default_rng(1).uniform(size=(32, 1, 2, 2)).astype(np.float32)
     assert zoo.sample(model, 2, key=jr.key(1)).shape == (2, 1, 2, 2)
     assert zoo.evaluate.encode(model, xs, key=jr.key(1)).shape == (32, 3, 4)
