@@ -97,11 +97,12 @@ def test_normalised_and_mean(name, seed):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_samples_follow_the_density(name):
     likelihood, n = FAMILIES[name], 4000
+    draw = jax.jit(jax.vmap(lambda params, key: likelihood.sample(params, key=key), (None, 0)))
     for seed in range(2):
         params = jnp.asarray(_draw_params(name, seed + 10), jnp.float32)
         points, weights = _grid(likelihood, params)
         keys = jr.split(jr.key(seed), n)
-        draws = np.asarray(jax.jit(jax.vmap(lambda key: likelihood.sample(params, key=key)))(keys)).reshape(n)
+        draws = np.asarray(draw(params, keys)).reshape(n)
         assert draws.dtype == np.float32
         with jax.enable_x64(True):
             wide = jax.tree.map(lambda a: a.astype(jnp.float64) if eqx.is_array(a) else a, likelihood)
