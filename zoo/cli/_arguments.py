@@ -128,14 +128,14 @@ class Evaluate:
     run: Annotated[Path, tyro.conf.Positional]
     """A run directory."""
     metrics: Annotated[tuple[str, ...], _choice(names.METRICS)] = ()
-    """What to measure; some take many times as long as others: see `--examples`. Unless given: log-likelihood, or for
-    --posterior point the reconstruction."""
+    """What to measure; some take many times as long as others: see `--examples`, and `zoo list metrics`. Unless given:
+    log-likelihood, or for --posterior point the reconstruction."""
     split: Literal["test", "train"] = "test"
     """The held-out examples, or those that the model was trained on."""
     k: int = 1000
     """Draws for each example in log-likelihood and gaps, and at most 10 of them in elbo-decomposition."""
     examples: int | None = None
-    """Only the first so many of the examples."""
+    """Only the first so many of the examples, and as many samples where those are compared."""
     seed: int = 1
     """Of the draws and of what the model sees."""
     json: bool = False

@@ -19,6 +19,8 @@ class Dataset(NamedTuple):
     test_labels: np.ndarray | None
     classes: tuple[str, ...] | None
     log_density: Callable | None
+    train_factors: np.ndarray | None = None
+    test_factors: np.ndarray | None = None
 
     @property
     def is_images(self) -> bool:
@@ -26,8 +28,12 @@ class Dataset(NamedTuple):
 
     def first(self, n: int | None) -> "Dataset":
         """With the first n held-out examples only."""
-        labels = None if self.test_labels is None else self.test_labels[:n]
-        return self._replace(test=self.test[:n], test_labels=labels)
+        few = lambda rows: None if rows is None else rows[:n]
+        return self._replace(test=self.test[:n], test_labels=few(self.test_labels), test_factors=few(self.test_factors))
+
+    def of_training(self) -> "Dataset":
+        """With the training examples in the place of the held-out ones."""
+        return self._replace(test=self.train, test_labels=self.train_labels, test_factors=self.train_factors)
 
 
 def resolve(settings: Train) -> Train:
@@ -139,6 +145,10 @@ def dataset(settings: Train) -> Dataset:
         train, test = source(20_000, key=train_key), source(2_000, key=test_key)
         return Dataset(np.asarray(train), np.asarray(test), None, None, None, getattr(source, "log_density", None))
     images = source()
+    if settings.data in names.FACTORS:
+        (train, factors), (test, test_factors) = (images.sample(n, key=jr.key(n)) for n in names.SPRITES)
+        shapes = factors[:, 0], test_factors[:, 0]
+        return Dataset(train, test, *shapes, names.SHAPES, None, factors, test_factors)
     classes = zoo.data.FASHION_MNIST_CLASSES
     labels = images.train_labels, images.test_labels
     return Dataset(images.train_images, images.test_images, *labels, classes, None)

@@ -7,15 +7,11 @@ from ._arguments import Evaluate, Train
 
 def evaluate(arguments: Evaluate) -> None:
     chosen = [_metric(name) for name in arguments.metrics]
+    check(chosen, arguments, runs.read_settings(arguments.run).data)
     settings, model, dataset = runs.open_run(arguments.run)
     if arguments.split == "train":
-        dataset = dataset._replace(test=dataset.train, test_labels=dataset.train_labels)
-    if arguments.examples is not None:
-        if arguments.examples < 1:
-            raise ValueError(f"`--examples {arguments.examples}`: pass at least 1")
-        dataset = dataset.first(arguments.examples)
-    if arguments.k < 1:
-        raise ValueError(f"`--k {arguments.k}`: pass at least 1")
+        dataset = dataset.of_training()
+    dataset = dataset.first(arguments.examples)
     evaluation = measure(settings, model, dataset, arguments, chosen)
     runs.write_json(arguments.run / "evaluation.json", evaluation)
     print(json.dumps(evaluation, indent=2) if arguments.json else f"{table(evaluation, [])}\n{_made(evaluation)}")
@@ -28,6 +24,30 @@ def _metric(name: str) -> str:
     return name
 
 
+def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
+    """**Raises:** `ValueError` where that cannot be measured on these data, before anything is read or computed."""
+    for option in ("examples", "k"):
+        if (value := getattr(arguments, option)) is not None and value < 1:
+            raise ValueError(f"`--{option} {value}`: pass at least 1")
+    for name in chosen:
+        asked = f"`--metrics {name}`"
+        if data in names.POINTS and name in names.OF_SAMPLES:
+            raise ValueError(f"{asked} compares pictures, and {data} are points in the plane; use log-likelihood")
+        if data in names.POINTS and name in names.OF_LABELS:
+            raise ValueError(f"{asked} needs labelled examples, and {data} have no labels; those of images do")
+        if data not in names.FACTORS and name in names.OF_FACTORS:
+            raise ValueError(
+                f"{asked} needs the factors that the examples were made of, and those of {data} are not known; they "
+                f"are of --data {', '.join(names.FACTORS)}"
+            )
+        if arguments.split == "train" and (name in names.OF_LABELS or name == "nearest-copies"):
+            raise ValueError(
+                f"`--metrics {name} --split train`: it needs held-out and training examples; leave --split out"
+            )
+        if (n := arguments.examples) is not None and n < 10 and name in names.OF_SAMPLES | names.OF_FACTORS:
+            raise ValueError(f"{asked} needs at least 10 examples; leave out `--examples {n}`")
+
+
 def measure(
     settings: Train, model: Any, dataset: build.Dataset, arguments: Evaluate, chosen: list[str] | None = None
 ) -> dict[str, Any]:
@@ -36,15 +56,7 @@ def measure(
 
     from . import _metrics as metrics
 
-    examples = dict(
-        xs=dataset.test,
-        ys=build.labels(settings, dataset.test_labels),
-        observe=build.observe(settings),
-        key=jr.key(arguments.seed),
-    )
-    # A density of pixels that were not dequantised has no bits.
-    bits = dataset.is_images and (settings.observe == "dequantise") == (model.likelihood.measure == "lebesgue")
-    run = metrics.Measured(model, examples, arguments.k, bits, dataset.log_density, not arguments.json)
+    run = metrics.Measured(model, settings, dataset, arguments.k, jr.key(arguments.seed), not arguments.json)
     if chosen:
         functions = [names.METRICS[name].get() for name in chosen]
     else:

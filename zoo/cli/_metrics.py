@@ -1,23 +1,62 @@
-"""What `zoo evaluate --metrics` measures: each function gives rows of a table, a name to an `Entry`."""
+"""What `zoo evaluate --metrics` measures: each function gives rows of a table, a name to a `Row`."""
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import zoo
 
+from . import _build as build
+from ._arguments import Train
 
-class Measured(NamedTuple):
+
+@dataclass(frozen=True)
+class Measured:
     """A run's model, what it is measured on, and how."""
 
     model: Any
-    examples: dict[str, Any]  # xs, ys, observe and key, as the functions of `zoo.evaluate` take them
+    settings: Train
+    dataset: build.Dataset
     k: int
-    bits: bool
-    log_density: Callable | None
+    key: Any
     progress: bool
+
+    @property
+    def examples(self) -> dict[str, Any]:
+        """What is measured on, as the functions of `zoo.evaluate` take it."""
+        return self._taken(self.dataset.test, self.dataset.test_labels)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """E[z | x] of the examples; layers of latents are taken one after the other."""
+        return self._codes(self.examples)
+
+    @cached_property
+    def training_codes(self) -> np.ndarray:
+        return self._codes(self._taken(self.dataset.train, self.dataset.train_labels))
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """As many pictures as examples, of the same labels: E[x | z], cut where it goes beyond black or white."""
+        import jax.random as jr
+
+        ys = self.examples["ys"]
+        pictures = zoo.sample(self.model, len(self.dataset.test), y=ys, key=jr.fold_in(self.key, 2))
+        return np.clip(np.asarray(pictures), 0, 1)
+
+    def _taken(self, xs: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
+        ys, observe = build.labels(self.settings, labels), build.observe(self.settings)
+        return dict(xs=xs, ys=ys, observe=observe, key=self.key)
+
+    def _codes(self, examples: dict[str, Any]) -> np.ndarray:
+        import jax
+
+        layers = jax.tree.leaves(zoo.encode(self.model, **examples))
+        return np.concatenate([np.asarray(layer).reshape(len(layer), -1) for layer in layers], axis=1)
 
 
 class Row(NamedTuple):
@@ -35,14 +74,16 @@ def log_likelihood(run: Measured) -> Rows:
     elbo = zoo.bound(model, **examples, objective=zoo.objectives.elbo, k=1)
     values = zoo.log_likelihood(model, **examples, k=run.k, progress=run.progress)
     rows = {"elbo": _row(elbo), f"log_likelihood (k={run.k})": _row(values)}
-    if run.bits:
+    # A density of pixels that were not dequantised has no bits.
+    dequantised = run.settings.observe == "dequantise"
+    if run.dataset.is_images and dequantised == (model.likelihood.measure == "lebesgue"):
         size, measure = math.prod(model.data_shape), model.likelihood.measure
         bits = zoo.likelihoods.bits_per_dimension(values, size, measure=measure)
         rows["bits per dimension"] = _row(bits, "bits")
-    if run.log_density is not None:
+    if run.dataset.log_density is not None:
         import jax
 
-        rows["KL(true || model)"] = _row(jax.vmap(run.log_density)(examples["xs"]) - values)
+        rows["KL(true || model)"] = _row(jax.vmap(run.dataset.log_density)(examples["xs"]) - values)
     return rows
 
 
@@ -84,14 +125,14 @@ def ais(run: Measured) -> Rows:
 
 
 def _named(metric: str, estimates: dict[str, Any]) -> Rows:
-    return {f"{metric}: {name}": _of(found, "nats") for name, found in estimates.items()}
+    return {f"{metric}: {name}": row_of(found, "nats") for name, found in estimates.items()}
 
 
 def _row(values: Any, unit: str = "nats") -> Row:
-    return _of(zoo.evaluate.estimate(values), unit)
+    return row_of(zoo.evaluate.estimate(values), unit)
 
 
-def _of(found: Any, unit: str) -> Row:
+def row_of(found: Any, unit: str) -> Row:
     error = float(found.standard_error)
     return Row(float(found.mean), None if np.isnan(error) else error, unit)
 

@@ -6,6 +6,7 @@ Nothing here imports jax until a name is looked up: `import zoo` is lazy, and th
 import difflib
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import zoo
@@ -25,10 +26,8 @@ def _default(**_: Any) -> None:
     """In place of a constructor: leave it to the model."""
 
 
-def _metrics() -> Any:
-    from . import _metrics
-
-    return _metrics
+def _metrics(part: str = "_metrics") -> Any:
+    return import_module(f".{part}", __package__)
 
 
 MODELS: Table = {
@@ -158,6 +157,10 @@ IMAGES: Table = {
         lambda: zoo.data.fashion_mnist_mini, "6,000 + 1,000 clothes, in the package; Xiao et al. 2017"
     ),
     "fashion-mnist": Entry(lambda: zoo.data.fashion_mnist, "60,000 + 10,000 clothes; Xiao et al. 2017"),
+    "sprites": Entry(
+        lambda: partial(zoo.data.sprites, 28),
+        "20,000 + 5,000 squares, ellipses and hearts, with their factors; after Matthey et al. 2017",
+    ),
 }
 POINTS: Table = {
     "eight-gaussians": Entry(lambda: zoo.data.eight_gaussians, "eight normals on a circle"),
@@ -167,7 +170,7 @@ POINTS: Table = {
     "pinwheel": Entry(lambda: zoo.data.pinwheel, "five twisted normals"),
 }
 DATA: Table = IMAGES | POINTS
-METRICS: Table = {
+OF_MODEL: Table = {
     "log-likelihood": Entry(
         lambda: _metrics().log_likelihood, "ELBO, importance-sampled log p(x), bits; Burda et al. 2016"
     ),
@@ -179,6 +182,45 @@ METRICS: Table = {
     "gaps": Entry(lambda: _metrics().gaps, "what the posterior family and the encoder cost; Cremer et al. 2018"),
     "ais": Entry(lambda: _metrics().ais, "log p(x) by annealed importance sampling; Wu et al. 2017"),
 }
+OF_SAMPLES: Table = {
+    "frechet-distance": Entry(
+        lambda: _metrics("_quality").frechet_distance, "samples against images, no Inception FID; Heusel et al. 2017"
+    ),
+    "precision-recall": Entry(
+        lambda: _metrics("_quality").precision_recall,
+        "how real samples are, how much of the data they cover; Kynkäänniemi et al. 2019",
+    ),
+    "density-coverage": Entry(
+        lambda: _metrics("_quality").density_coverage, "the same, robust to outliers; Naeem et al. 2020"
+    ),
+    "mmd": Entry(lambda: _metrics("_quality").mmd, "kernel two-sample test; Gretton et al. 2012"),
+    "nearest-copies": Entry(
+        lambda: _metrics("_quality").nearest_copies, "samples that repeat the training data; Meehan et al. 2020"
+    ),
+}
+OF_LABELS: Table = {
+    "linear-probe": Entry(lambda: _metrics("_codes").linear_probe, "logistic regression of the label on E[z | x]"),
+    "knn-probe": Entry(lambda: _metrics("_codes").knn_probe, "the label of the nearest E[z | x]"),
+}
+OF_FACTORS: Table = {
+    "mig": Entry(lambda: _metrics("_codes").mig, "mutual information gap; Chen et al. 2018"),
+    "sap": Entry(lambda: _metrics("_codes").sap, "separated attribute predictability; Kumar et al. 2018"),
+    "dci": Entry(
+        lambda: _metrics("_codes").dci,
+        "disentanglement, completeness, informativeness; Eastwood & Williams 2018",
+    ),
+    "modularity": Entry(lambda: _metrics("_codes").modularity, "one factor to a latent; Ridgeway & Mozer 2018"),
+    "beta-vae-score": Entry(
+        lambda: _metrics("_codes").beta_vae_score, "the factor two have in common; Higgins et al. 2017"
+    ),
+    "factor-vae-score": Entry(
+        lambda: _metrics("_codes").factor_vae_score, "the latent that a fixed factor holds still; Kim & Mnih 2018"
+    ),
+}
+METRICS: Table = OF_MODEL | OF_SAMPLES | OF_LABELS | OF_FACTORS
+# The data sets whose images come with the factors that they were made of.
+FACTORS = ("sprites",)
+SPRITES, SHAPES = (20_000, 5_000), ("square", "ellipse", "heart")
 NORMS: tuple[str, ...] = ("none", "group", "batch")
 KINDS: dict[str, Table] = {
     "data": DATA,
@@ -205,7 +247,7 @@ CLASSES, CODES = 10, 128
 WIDTHS = {"conv": 16, "mlp": 200, "resnet": 32}
 COMPONENTS = 64
 # About two minutes of training on two cores.
-EPOCHS = {"fashion-mnist-mini": 8, "fashion-mnist": 1}
+EPOCHS = {"fashion-mnist-mini": 8, "fashion-mnist": 1, "sprites": 2}
 # The options of `zoo train` that are parameters of an objective.
 OBJECTIVE_OPTIONS = ("beta", "gamma", "capacity", "nats", "m", "alpha", "exponent", "order")
 # The numbers that `zoo sweep` may go over, and the seeds that it takes unless told.

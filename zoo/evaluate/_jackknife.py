@@ -24,12 +24,12 @@ def jackknife(
 
     **Arguments:**
 
-    - `metric`: a function of the arrays, in order, to a number.
+    - `metric`: a function of the arrays, in order, to a number, or to several in a sequence.
     - `sets`: one tuple for each set of independent rows, of the arrays that share these rows.
     - `groups`: g; the metric is computed g + 1 times.
     - `key`: for the deal.
 
-    **Returns:** the metric of all rows, and its standard error.
+    **Returns:** the metric of all rows, and its standard error; of several, arrays of both.
 
     **Raises:** `ValueError` for fewer than 2 groups, fewer rows than groups, and arrays of one set with different
     numbers of rows.
@@ -52,10 +52,9 @@ def jackknife(
         # Groups of one size, what is left over being in none: all the calls share their shapes.
         kept = [_without(order, group, len(order) // groups) for order in rows]
         parts = [array[index] for arrays, index in zip(sets, kept, strict=True) for array in arrays]
-        values.append(float(metric(*parts)))
-    whole = float(metric(*(array for arrays in sets for array in arrays)))
-    error = np.sqrt((groups - 1) * np.var(values))
-    return Estimate(np.asarray(whole), np.asarray(error))
+        values.append(np.asarray(metric(*parts), np.float64))
+    whole = np.asarray(metric(*(array for arrays in sets for array in arrays)), np.float64)
+    return Estimate(whole, np.asarray(np.sqrt((groups - 1) * np.var(values, axis=0))))
 
 
 def _without(order, group, size):

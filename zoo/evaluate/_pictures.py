@@ -3,7 +3,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
@@ -11,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 from .. import data
 from ..models import AbstractVAE, ConditionalVAE, check_labels, given
 from ._checks import check_evaluation
-from ._examples import over_examples
+from ._examples import over_examples, over_rows
 
 
 def reconstruct(
@@ -119,15 +118,12 @@ def sample(
     if n < 1:
         raise ValueError(f"`sample(n={n})`: at least 1 is needed")
     check_labels("sample(y)", model, ys, n)
-    return _sample(model, None if ys is None else jnp.asarray(ys), jr.split(key, n), noise)
+    return over_rows(eqx.Partial(_sample, model, noise), (ys, jr.split(key, n)), at_once=256, block=1024, progress=None)
 
 
-@eqx.filter_jit
-def _sample(model, ys, keys, noise):
-    def one(y, key):
-        prior_key, noise_key = jr.split(key)
-        here = given(model, y)
-        params = here.decode(here.latent_prior.sample(key=prior_key))
-        return here.likelihood.sample(params, key=noise_key) if noise else here.likelihood.mean(params)
-
-    return jax.vmap(one)(ys, keys)
+def _sample(model, noise, row):
+    y, key = row
+    prior_key, noise_key = jr.split(key)
+    here = given(model, y)
+    params = here.decode(here.latent_prior.sample(key=prior_key))
+    return here.likelihood.sample(params, key=noise_key) if noise else here.likelihood.mean(params)
