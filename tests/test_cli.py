@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 
 import zoo
-from zoo.cli import _names as names, main
+from zoo.cli import _build as build, _names as names, main
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +100,19 @@ def test_every_metric_has_rows(points_run, capsys, monkeypatch):
     monkeypatch.setattr(zoo, "gaps", lambda model, xs, **_: evaluate.InferenceGaps(values, values - 1, values - 3))
     annealed = evaluate.Annealed(values, values, 0.5 + 0.0 * values)
     monkeypatch.setattr(zoo, "annealed_importance_sampling", lambda model, xs, **_: annealed)
+    before = json.loads((points_run / "evaluation.json").read_text())
     metrics = "--metrics active_units elbo-decomposition gaps ais"
     main(f"evaluate {points_run} {metrics} --split train --examples 3 --k 50 --json".split())
     printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads((points_run / "evaluation.json").read_text())
     assert (printed["split"], printed["examples"], printed["seed"]) == ("train", 3, 1)
-    rows = printed["metrics"]
-    assert rows["gaps (k=50): amortisation"] == {"mean": 2.0, "standard_error": 0.0, "unit": "nats"}
+    made = {name: printed[name] for name in ("split", "examples", "seed", "data", "observe", "command", "versions")}
+    rows = {name.removesuffix(" (train)"): row for name, row in printed["metrics"].items()}
+    assert rows["gaps (k=50): amortisation"] == made | {"mean": 2.0, "standard_error": 0.0, "unit": "nats", "k": 50}
+    assert rows["ais (500 steps, 16 chains): acceptance"]["k"] is None
+    # What was measured before is kept, in the file and not in what is printed; the same again takes its place.
+    written = json.loads((points_run / "evaluation.json").read_text())["metrics"]
+    assert written == before["metrics"] | printed["metrics"] and "elbo" not in printed["metrics"]
+    assert before["metrics"]["elbo"]["examples"] == 2000 and before["metrics"]["elbo"]["k"] == 1
     error = float(np.std(values, ddof=1)) / 3**0.5
     assert rows["ais (500 steps, 16 chains): log_likelihood"]["standard_error"] == pytest.approx(error, rel=1e-6)
     assert rows["active units"]["unit"] == "of 2"
@@ -119,6 +125,18 @@ def test_every_metric_has_rows(points_run, capsys, monkeypatch):
     main(f"evaluate {points_run} --k 5 --examples 20".split())
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("20 held-out") and lines[-2].startswith("k = 5, seed 1; zoo") and "jax " in lines[-1]
+    after = json.loads((points_run / "evaluation.json").read_text())["metrics"]
+    assert after.keys() - written.keys() == {"log_likelihood (k=5)"} and after["elbo"]["examples"] == 20
+    assert after["log_likelihood (k=50)"] == before["metrics"]["log_likelihood (k=50)"]
+    main(f"train --resume {points_run}".split())  # is finished, and tells all that is known
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" examples")[0] for line in lines if " examples of " in line] == [
+        "20 held-out", "2,000 held-out", "3 training",
+    ]  # fmt: skip
+    (points_run / "evaluation.json").write_text("{")
+    monkeypatch.setattr(build, "dataset", lambda settings: pytest.fail("the data were read"))
+    assert "evaluation.json is damaged" in fails(capsys, f"evaluate {points_run}")
+    (points_run / "evaluation.json").write_text(json.dumps(before))
 
 
 def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, capsys):

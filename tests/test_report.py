@@ -141,6 +141,22 @@ def test_the_page_asks_for_nothing_and_its_headings_make_a_tree(run, capsys):
     assert all(attributes.get("scope") in ("row", "col") for attributes, _ in page.all("th"))
 
 
+def test_rows_measured_on_other_examples_have_a_table_of_their_own(run, capsys):
+    record = json.loads((run / "evaluation.json").read_text())
+    later = {"examples": 10, "split": "train", "command": "zoo evaluate run --split train", "versions": {"jax": "9.9"}}
+    rows = {"gaps: elbo (train)": later | {"mean": 0.5, "standard_error": None, "unit": "nats", "k": None}}
+    runs.write_json(run / "evaluation.json", record | {"metrics": record["metrics"] | rows})
+    page = report(run, capsys)
+    captions = [text for _, text in page.all("caption")]
+    assert [caption.split(" examples")[0] for caption in captions[:2]] == [
+        "Measured on 2,000 held-out", "Measured on 10 training",
+    ]  # fmt: skip
+    assert "gaps: elbo (train)0.5nats" in [text for _, text in page.all("tr")]
+    assert "zoo evaluate run --split train" in [text for _, text in page.all("pre")]
+    (versions,) = [text for _, text in page.all("tr") if text.startswith("jax") and "jaxlib" not in text]
+    assert versions == f"jax{HOSTILE}{HOSTILE}9.9"
+
+
 def test_the_training_table_has_a_row_for_the_last_of_every_few_epochs(run, capsys):
     page = report(run, capsys)
     tables = [text for _, text in page.all("table")]

@@ -123,7 +123,11 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a trained model: a table of numbers with their standard errors, and evaluation.json in the run."""
+    """Measure a trained model: a table of numbers with their standard errors, added to evaluation.json in the run.
+
+    What earlier commands measured stays there, each number with its own examples, draws, seed, command and versions;
+    a number of the same name is replaced.
+    """
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run directory."""

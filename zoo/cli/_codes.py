@@ -63,7 +63,8 @@ def _labelled(run: Measured) -> tuple[Any, ...]:
 def _jackknifed(run: Measured, metric: Callable, *names: str) -> Rows:
     import jax.random as jr
 
-    sets = run.codes, run.dataset.test_factors
-    means, errors = zoo.jackknife(metric, sets, key=jr.fold_in(run.key, 5))
+    factors = run.dataset.test_factors
+    assert factors is not None
+    means, errors = zoo.jackknife(metric, (run.codes, factors), key=jr.fold_in(run.key, 5))
     columns = zip(names, np.atleast_1d(means), np.atleast_1d(errors), strict=True)
     return {name: Row(float(mean), float(error), "of 1") for name, mean, error in columns}

@@ -1,19 +1,20 @@
 import json
 from typing import Any
 
-from . import _build as build, _names as names, _run as runs
+from . import _build as build, _names as names, _record as record, _run as runs
 from ._arguments import Evaluate, Train
 
 
 def evaluate(arguments: Evaluate) -> None:
     chosen = [_metric(name) for name in arguments.metrics]
     check(chosen, arguments, runs.read_settings(arguments.run).data)
+    record.read(arguments.run)  # refuses a damaged file before the work and not after it
     settings, model, dataset = runs.open_run(arguments.run)
     if arguments.split == "train":
         dataset = dataset.of_training()
     dataset = dataset.first(arguments.examples)
     evaluation = measure(settings, model, dataset, arguments, chosen)
-    runs.write_json(arguments.run / "evaluation.json", evaluation)
+    record.add(arguments.run, evaluation)
     print(json.dumps(evaluation, indent=2) if arguments.json else f"{table(evaluation, [])}\n{_made(evaluation)}")
 
 
@@ -51,7 +52,7 @@ def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
 def measure(
     settings: Train, model: Any, dataset: build.Dataset, arguments: Evaluate, chosen: list[str] | None = None
 ) -> dict[str, Any]:
-    """Means over the examples, each with its standard error."""
+    """Means over the examples, each with its standard error and with what it was measured on and how."""
     import jax.random as jr
 
     from . import _metrics as metrics
@@ -61,8 +62,7 @@ def measure(
         functions = [names.METRICS[name].get() for name in chosen]
     else:
         functions = [metrics.reconstruction if settings.posterior == "point" else metrics.log_likelihood]
-    return {
-        "metrics": {name: row._asdict() for name, row in metrics.together(functions, run).items()},
+    made = {
         "split": arguments.split,
         "examples": len(dataset.test),
         "k": arguments.k,
@@ -72,6 +72,10 @@ def measure(
         "command": runs.command(),
         "versions": runs.versions(),
     }
+    # Beside those of held-out examples, and not in their place.
+    suffix = " (train)" if arguments.split == "train" else ""
+    rows = {f"{name}{suffix}": made | row._asdict() for name, row in metrics.together(functions, run).items()}
+    return {"metrics": rows} | made
 
 
 def _made(evaluation: dict[str, Any]) -> str:
@@ -79,16 +83,14 @@ def _made(evaluation: dict[str, Any]) -> str:
     return f"k = {evaluation['k']}, seed {evaluation['seed']}; {evaluation['command']}\n{versions}"
 
 
-def of_split(evaluation: dict[str, Any]) -> str:
-    """What the examples measured were to the model."""
-    return "training" if evaluation.get("split") == "train" else "held-out"
-
-
 def table(evaluation: dict[str, Any], more: list[tuple[str, str]]) -> str:
+    """The rows under a line about the examples of each group of them, and at the end what is no measurement."""
+    groups = record.groups(evaluation)
+    width = max(len(name) for name in [*evaluation["metrics"], *dict(more)])
     lines = []
-    for name, value in evaluation["metrics"].items():
-        error = "" if value["standard_error"] is None else f" +- {value['standard_error']:.3g}"
-        lines.append((name, f"{value['mean']:.6g}{error} {value['unit']}"))
-    width = max(len(name) for name, _ in lines + more)
-    head = f"{evaluation['examples']:,} {of_split(evaluation)} examples of {evaluation['data']}"
-    return "\n".join([head, *(f"  {name:<{width}}  {value}" for name, value in lines + more)])
+    for rows in groups:
+        lines.append(record.of(rows))
+        for name, value in rows.items():
+            error = "" if value["standard_error"] is None else f" +- {value['standard_error']:.3g}"
+            lines.append(f"  {name:<{width}}  {value['mean']:.6g}{error} {value['unit']}")
+    return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in more)])

@@ -60,9 +60,12 @@ class Measured:
 
 
 class Row(NamedTuple):
+    """A number, its standard error, its unit, and how many draws for each example it is made of, where it is."""
+
     mean: float
     standard_error: float | None
     unit: str
+    k: int | None = None
 
 
 Rows = dict[str, Row]
@@ -73,30 +76,30 @@ def log_likelihood(run: Measured) -> Rows:
     model, examples = run.model, run.examples
     elbo = zoo.bound(model, **examples, objective=zoo.objectives.elbo, k=1)
     values = zoo.log_likelihood(model, **examples, k=run.k, progress=run.progress)
-    rows = {"elbo": _row(elbo), f"log_likelihood (k={run.k})": _row(values)}
+    rows = {"elbo": _row(elbo, 1), f"log_likelihood (k={run.k})": _row(values, run.k)}
     # A density of pixels that were not dequantised has no bits.
     dequantised = run.settings.observe == "dequantise"
     if run.dataset.is_images and dequantised == (model.likelihood.measure == "lebesgue"):
         size, measure = math.prod(model.data_shape), model.likelihood.measure
         bits = zoo.likelihoods.bits_per_dimension(values, size, measure=measure)
-        rows["bits per dimension"] = _row(bits, "bits")
+        rows["bits per dimension"] = _row(bits, run.k, "bits")
     if run.dataset.log_density is not None:
         import jax
 
-        rows["KL(true || model)"] = _row(jax.vmap(run.dataset.log_density)(examples["xs"]) - values)
+        rows["KL(true || model)"] = _row(jax.vmap(run.dataset.log_density)(examples["xs"]) - values, run.k)
     return rows
 
 
 def reconstruction(run: Measured) -> Rows:
     """What there is to say of a posterior without a density: there is no bound."""
     values = zoo.bound(run.model, **run.examples, objective=zoo.objectives.reconstruction, k=1)
-    return {"log p(x | z), no bound": _row(values)}
+    return {"log p(x | z), no bound": _row(values, 1)}
 
 
 def elbo_decomposition(run: Measured) -> Rows:
     k = min(run.k, DECOMPOSITION_K)
     found = zoo.elbo_decomposition(run.model, **run.examples, k=k, progress=run.progress)
-    return _named(f"elbo_decomposition (k={k})", found.estimates)
+    return _named(f"elbo_decomposition (k={k})", found.estimates, k)
 
 
 def active_units(run: Measured) -> Rows:
@@ -111,7 +114,7 @@ def active_units(run: Measured) -> Rows:
 
 def gaps(run: Measured) -> Rows:
     found = zoo.gaps(run.model, **run.examples, k=run.k, progress=run.progress)
-    return _named(f"gaps (k={run.k})", found.estimates)
+    return _named(f"gaps (k={run.k})", found.estimates, run.k)
 
 
 def ais(run: Measured) -> Rows:
@@ -124,17 +127,17 @@ def ais(run: Measured) -> Rows:
     }
 
 
-def _named(metric: str, estimates: dict[str, Any]) -> Rows:
-    return {f"{metric}: {name}": row_of(found, "nats") for name, found in estimates.items()}
+def _named(metric: str, estimates: dict[str, Any], k: int | None = None) -> Rows:
+    return {f"{metric}: {name}": row_of(found, "nats", k) for name, found in estimates.items()}
 
 
-def _row(values: Any, unit: str = "nats") -> Row:
-    return row_of(zoo.evaluate.estimate(values), unit)
+def _row(values: Any, k: int, unit: str = "nats") -> Row:
+    return row_of(zoo.evaluate.estimate(values), unit, k)
 
 
-def row_of(found: Any, unit: str) -> Row:
+def row_of(found: Any, unit: str, k: int | None = None) -> Row:
     error = float(found.standard_error)
-    return Row(float(found.mean), None if np.isnan(error) else error, unit)
+    return Row(float(found.mean), None if np.isnan(error) else error, unit, k)
 
 
 def together(metrics: Iterable[Callable[[Measured], Rows]], run: Measured) -> Rows:

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _page as html, _run as runs
+from . import _page as html, _record, _run as runs
 from ._arguments import Report
-from ._evaluate import of_split
 
 
 def report(arguments: Report) -> None:
@@ -45,7 +44,7 @@ def page_of(run: Path) -> str:
         html.element("header", html.element("h1", title), html.element("p", summary)),
         html.element(
             "main",
-            html.section("Evaluation", measured),
+            html.section("Evaluation", *measured),
             html.section("Figures", html.element("div", *pictures, class_="figures")),
             html.section("Training", trained),
             html.section("Settings", _settings(settings)),
@@ -70,16 +69,18 @@ def _whole(path: Path, make: Callable[[], Any]) -> Any:
         raise ValueError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
-def _evaluation(evaluation: dict[str, Any]) -> html.Html:
-    rows = []
-    for name, metric in evaluation["metrics"].items():
-        error = metric["standard_error"]
-        rows.append((name, f"{metric['mean']:.6g}", "" if error is None else f"{error:.3g}", metric["unit"]))
-    caption = (
-        f"Means over {evaluation['examples']:,} {of_split(evaluation)} examples of {evaluation['data']} (--observe "
-        f"{evaluation['observe']}), k = {evaluation['k']} draws for each, seed {evaluation['seed']}"
-    )
-    return html.table(caption, ["measure", "mean", "standard error", "unit"], rows, numbers=True)
+def _evaluation(evaluation: dict[str, Any]) -> list[html.Html]:
+    """A table for each group of rows that were measured on the same examples."""
+    tables = []
+    for group in _record.groups(evaluation):
+        rows = []
+        for name, metric in group.items():
+            error = metric["standard_error"]
+            rows.append((name, f"{metric['mean']:.6g}", "" if error is None else f"{error:.3g}", metric["unit"]))
+        first = next(iter(group.values()))
+        caption = f"Measured on {_record.of(group)} (--observe {first['observe']}), seed {first['seed']}"
+        tables.append(html.table(caption, ["measure", "value", "standard error", "unit"], rows, numbers=True))
+    return tables
 
 
 def _training(history: list[dict[str, Any]]) -> html.Html:
@@ -116,14 +117,17 @@ def _settings(settings: dict[str, Any]) -> html.Html:
 
 
 def _made(record: dict[str, Any], evaluation: dict[str, Any]) -> list[html.Html]:
-    versions = [(name, version, evaluation["versions"].get(name, "")) for name, version in record["versions"].items()]
+    rows = _record.whole(evaluation).values()
+    commands = dict.fromkeys(row["command"] for row in rows)
+    measuring = list({json.dumps(row["versions"]): row["versions"] for row in rows}.values())
+    versions = [(name, own, *(each.get(name, "") for each in measuring)) for name, own in record["versions"].items()]
     return [
         html.element("h3", "Trained by"),
         html.command(record["command"]),
         html.element("h3", "Measured by"),
-        html.command(evaluation["command"]),
+        *map(html.command, commands),
         html.element("h3", "Versions"),
-        html.table("As they were then", ["package", "in training", "in measuring"], versions),
+        html.table("As they were then", ["package", "in training", *["in measuring"] * len(measuring)], versions),
     ]
 
 

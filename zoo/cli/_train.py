@@ -1,8 +1,7 @@
-import json
 import signal
 import time
 
-from . import _build as build, _run as runs
+from . import _build as build, _record as record, _run as runs
 from ._arguments import Train
 from ._devices import EXAMPLES, mesh_of
 from ._distributed import processes_joined
@@ -17,7 +16,7 @@ def train(arguments: Train) -> None:
     settings = build.resolve(arguments) if run is None else runs.settings_to_resume(arguments)
     if run is not None and runs.finished(run):
         print(f"{run} is finished; nothing is left to be done")
-        print(table(json.loads((run / "evaluation.json").read_text()), []))
+        print(table(record.read(run), []))
         return
     started = time.perf_counter()
     with processes_joined(arguments) as first:
