@@ -50,7 +50,13 @@ def test_it_leaves_a_table_and_a_figure_and_its_runs_are_runs(swept, capsys):
     table = json.loads((swept / "sweep.json").read_text())
     assert (table["over"], table["values"]) == ("beta", [0.5, 4.0])
     assert [row["run"] for row in table["runs"]] == ["beta=0.5", "beta=4"]
-    assert (swept / "figures" / "sweep.png").stat().st_size > 1000
+    for name in ("sweep", "rate_distortion"):
+        assert (swept / "figures" / f"{name}.png").stat().st_size > 1000
+    # Minus the sum of rate and distortion is the ELBO, of the same examples and draws but for the closed form.
+    curve = table["rate_distortion"]
+    assert curve["betas"] == table["values"] and curve["rates"][0] > curve["rates"][1]
+    for rate, distortion, row in zip(curve["rates"], curve["distortions"], table["runs"]):
+        assert -rate - distortion == pytest.approx(row["metrics"]["elbo"]["mean"], abs=1)
     main(["evaluate", str(swept / "beta=0.5"), "--k", "2", "--examples", "50", "--json"])
     again = json.loads(capsys.readouterr().out)["metrics"]
     assert again["elbo"]["mean"] == pytest.approx(table["runs"][0]["metrics"]["elbo"]["mean"], rel=1e-6)

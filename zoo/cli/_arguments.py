@@ -110,7 +110,8 @@ class Train:
 class Sweep:
     """Train several models at once, one for each value of a number, and compare them.
 
-    Leaves a directory with sweep.json, figures/sweep.png, and for each value the run directory of `zoo train`.
+    Leaves a directory with sweep.json, figures/sweep.png, and for each value the run directory of `zoo train`; over
+    beta also the rates and distortions, and figures/rate_distortion.png.
     """
 
     over: Annotated[str, _choice([name.replace("_", "-") for name in names.SWEPT])] = "seed"

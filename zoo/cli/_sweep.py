@@ -40,9 +40,13 @@ def sweep(arguments: Sweep) -> None:
         zoo.train.write_history(run / "metrics.jsonl", result.history)
         rows.append(_measured(run, job, result))
     table = {"over": over, "values": values, "runs": rows, "command": runs.command(), "versions": runs.versions()}
+    curve = None
+    if over == "beta" and first.settings.objective == "beta-elbo" and any(row["metrics"] for row in rows):
+        curve = _rate_distortion(root, first, values, rows)
+        table["rate_distortion"] = {name: column.tolist() for name, column in curve._asdict().items()}
     runs.write_json(root / "sweep.json", table)
     print(_table(over, values, rows))
-    for path in _figure(root, over, values, rows):
+    for path in _figures(root, over, values, rows, curve):
         print(path)
     print(f"{time.perf_counter() - started:.0f} s, training {trained:.0f} s; `zoo plot` draws one run's figures")
 
@@ -87,6 +91,19 @@ def _measured(run: Path, job: Job, result: Any) -> dict[str, Any]:
     return {"run": run.name, "metrics": evaluation["metrics"]}
 
 
+def _rate_distortion(root: Path, job: Job, values: list[Any], rows: list[dict[str, Any]]) -> Any:
+    """The curve over beta of the models that are finite, on the examples that the runs were measured on."""
+    import jax.random as jr
+
+    import zoo
+
+    betas, runs_of = zip(*((value, root / row["run"]) for value, row in zip(values, rows) if row["metrics"]))
+    measured = job.dataset.first(job.settings.evaluation_examples)
+    ys, observe = build.labels(job.settings, measured.test_labels), build.observe(job.settings)
+    models = [zoo.load(run / runs.MODEL) for run in runs_of]
+    return zoo.rate_distortion(models, measured.test, betas=betas, ys=ys, observe=observe, key=jr.key(1))
+
+
 def _table(over: str, values: list[Any], rows: list[dict[str, Any]]) -> str:
     import numpy as np
 
@@ -105,7 +122,7 @@ def _table(over: str, values: list[Any], rows: list[dict[str, Any]]) -> str:
     return "\n".join("  " + "   ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in cells)
 
 
-def _figure(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]]) -> list[Path]:
+def _figures(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]], curve: Any) -> list[Path]:
     import zoo
 
     whole = [(value, row["metrics"]) for value, row in zip(values, rows) if row["metrics"]]
@@ -116,11 +133,14 @@ def _figure(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]]
         means, errors = zip(*((metrics[name]["mean"], metrics[name]["standard_error"]) for _, metrics in whole))
         swept = [value for value, _ in whole]
         figure, ax = zoo.plots.sweep(swept, means, errors, name=over.replace("_", " "), label=name, ax=ax)
-    assert figure is not None
-    path = root / "figures" / "sweep.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=100, bbox_inches="tight")
-    return [path]
+    figures = {"sweep": figure}
+    if curve is not None:
+        figures["rate_distortion"] = zoo.plots.rate_distortion(curve.rates, curve.distortions, curve.betas)[0]
+    paths = [root / "figures" / f"{name}.png" for name in figures]
+    paths[0].parent.mkdir(exist_ok=True)
+    for path, figure in zip(paths, figures.values()):
+        figure.savefig(path, dpi=100, bbox_inches="tight")
+    return paths
 
 
 def _option(name: str) -> str:

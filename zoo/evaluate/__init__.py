@@ -33,5 +33,6 @@ from ._precision_recall import (
     precision_recall as precision_recall,
 )
 from ._probes import knn_probe as knn_probe, linear_probe as linear_probe
+from ._rate_distortion import RateDistortion as RateDistortion, rate_distortion as rate_distortion
 from ._sandwich import Sandwich as Sandwich, sandwich as sandwich
 from ._sap import sap as sap

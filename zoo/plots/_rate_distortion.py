@@ -19,7 +19,7 @@ def rate_distortion(
 
     **Arguments:**
 
-    - `rates`, `distortions`: of one model to an entry, nats per example.
+    - `rates`, `distortions`: of one model to an entry, nats per example, as `zoo.evaluate.rate_distortion` finds them.
     - `betas`: what each was trained with.
     - `ax`: matplotlib axes to draw on; new ones unless given.
 
