@@ -177,6 +177,8 @@ def test_weights_that_are_not_numbers_are_refused():
         lambda: zoo.log_likelihood(broken, XS, k=2, key=jr.key(0)),
         lambda: zoo.bound(broken, XS, objective=objectives.elbo, key=jr.key(0)),
         lambda: zoo.active_units(broken, XS, key=jr.key(0)),
+        lambda: zoo.encode(broken, XS, key=jr.key(0)),
+        lambda: zoo.sample(broken, 2, key=jr.key(0)),
         lambda: zoo.elbo_decomposition(broken, XS, key=jr.key(0)),
     ):
         with pytest.raises(ValueError, match=r"decoder\.layers\.layers\[0\]\.bias. holds NaN"):

@@ -138,8 +138,8 @@ def _figures(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]
         figures["rate_distortion"] = zoo.plots.rate_distortion(curve.rates, curve.distortions, curve.betas)[0]
     paths = [root / "figures" / f"{name}.png" for name in figures]
     paths[0].parent.mkdir(exist_ok=True)
-    for path, figure in zip(paths, figures.values()):
-        figure.savefig(path, dpi=100, bbox_inches="tight")
+    for path, drawn in zip(paths, figures.values()):
+        drawn.savefig(path, dpi=100, bbox_inches="tight")
     return paths
 
 

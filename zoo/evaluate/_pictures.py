@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 from .. import data
 from ..models import AbstractVAE, ConditionalVAE, check_labels, given
-from ._checks import check_evaluation
+from ._checks import check_evaluation, check_weights
 from ._examples import over_examples, over_rows
 
 
@@ -79,6 +79,7 @@ def _mean(model, x, *, key):
 
 def _of_each(call, function, model, xs, ys, observe, key):
     check_evaluation(call, model, xs, ys, k=1, observe=observe)
+    check_weights(call, model)
     observe = data.scale if observe is None else observe
     return over_examples(function, model, xs, ys, observe=observe, at_once=256, block=1024, progress=None, key=key)
 
@@ -107,7 +108,7 @@ def sample(
     - `noise`: `True` for $x \sim p(x \mid z)$, a sample of the model's density, observation noise included;
       `False` for $E[x \mid z]$, what a picture shows.
 
-    **Raises:** `ValueError` for n below 1, and for labels that the model does not take.
+    **Raises:** `ValueError` for n below 1, for labels that the model does not take and for weights that are NaN.
     """
     ys = None if y is None else np.asarray(y)
     if isinstance(model, ConditionalVAE) and ys is not None:
@@ -118,6 +119,7 @@ def sample(
     if n < 1:
         raise ValueError(f"`sample(n={n})`: at least 1 is needed")
     check_labels("sample(y)", model, ys, n)
+    check_weights("sample", model)
     return over_rows(eqx.Partial(_sample, model, noise), (ys, jr.split(key, n)), at_once=256, block=1024, progress=None)
 
 
