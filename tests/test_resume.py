@@ -353,7 +353,7 @@ def test_a_schedule_longer_than_the_run_is_refused():
 
 TRAIN = (
     "train --data eight-gaussians --width-size 8 --epochs 2 --batch-size 500 --prior standard --evaluation-k 2 "
-    "--evaluation-examples 10 --checkpoint-every 5 --out {}"
+    "--evaluation-examples 10 --checkpoint-every 5 --devices 1 --out {}"
 )
 # The run is told to stop as soon as it has written its rows of step 9 or later.
 STOPPED = """

@@ -36,7 +36,8 @@ def sweep(arguments: Sweep) -> None:
     trained = time.perf_counter() - started
     rows = []
     for value, job, result in zip(values, jobs, results):
-        run = runs.create(dataclasses.replace(job.settings, out=root / f"{_option(over)}={value:g}"))
+        own = dataclasses.replace(job.settings, out=root / f"{_option(over)}={value:g}", devices=1)
+        run = runs.create(own)
         zoo.train.write_history(run / "metrics.jsonl", result.history)
         rows.append(_measured(run, job, result))
     table = {"over": over, "values": values, "runs": rows, "command": runs.command(), "versions": runs.versions()}
@@ -133,6 +134,7 @@ def _figures(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]
         means, errors = zip(*((metrics[name]["mean"], metrics[name]["standard_error"]) for _, metrics in whole))
         swept = [value for value, _ in whole]
         figure, ax = zoo.plots.sweep(swept, means, errors, name=over.replace("_", " "), label=name, ax=ax)
+    assert figure is not None
     figures = {"sweep": figure}
     if curve is not None:
         figures["rate_distortion"] = zoo.plots.rate_distortion(curve.rates, curve.distortions, curve.betas)[0]

@@ -1,3 +1,4 @@
+import dataclasses
 import signal
 import time
 
@@ -27,6 +28,8 @@ def train(arguments: Train) -> None:
         # A penalty compares all examples of a batch, whoever has them.
         shared = 1 if settings.penalty else settings.batch_size // max(settings.microbatches, 1)
         mesh = mesh_of(settings.devices, shared, at_least=EXAMPLES, distributed=arguments.distributed)
+        if not arguments.distributed:  # kept with the run: with other devices its last digits would be others
+            settings = dataclasses.replace(settings, devices=1 if mesh is None else mesh.size)
         dataset = build.dataset(settings)
         job = prepare(settings, dataset, mesh)
         run = runs.create(settings) if first and run is None else run
