@@ -1,26 +1,29 @@
 """How long is a training step of the IWAE paper's network, against pythae's IWAE and plain PyTorch?
 
-    python benchmarks/iwae_time.py --torch-python ../torch-venv/bin/python
+    python benchmarks/iwae_time.py --torch-python ../torch-venv/bin/python --devices 2
 
 784-200-200-50 tanh, Adam, one batch after another out of 10,000 images that lie ready. Ours are steps as `fit` runs
-them, many in one call; `a call each` is `zoo.step`.
+them, many in one call; `a call each` is `zoo.step`. Batches of more than 100 draws are shared by the devices.
 
-Answer: faster than pythae everywhere and than PyTorch but for k = 50, and not always by as much as it should be. With
-`--rounds 3 --seconds 0.5` on two cores of an AMD EPYC, jax 0.10.2, torch 2.13.0, 2026-11-25, otherwise idle:
+Answer: faster than both everywhere, by as much as it should be. With `--rounds 5 --seconds 1` on two cores of an AMD
+EPYC, jax 0.10.2, torch 2.13.0, 2026-11-25, nothing else running, one run:
 
     milliseconds a step                               ours    theirs   ratio    must    aim; a call each
-    batch 20, k = 1, against pythae                   1.01      2.55    0.40    0.60   0.35  met       1.84
-    batch 20, k = 1, against torch                    1.01      1.53    0.66    0.95   0.80  aim met       1.84
-    batch 20, k = 5, against pythae                   3.84      5.50    0.70    0.60   0.60  missed       4.62
-    batch 20, k = 5, against torch                    3.84      4.22    0.91    0.95   0.80  met       4.62
-    batch 20, k = 50, against pythae                 15.85     20.17    0.79    0.60   0.45  missed      16.60
-    batch 20, k = 50, against torch                  15.85     14.17    1.12    0.95   0.80  missed      16.60
-    batch 100, k = 1, against pythae                  2.41      4.40    0.55    0.60   0.35  met       3.42
-    batch 100, k = 1, against torch                   2.41      2.82    0.85    0.95   0.80  met       3.42
-    batch 100, k = 5, against pythae                  6.77     12.82    0.53    0.60   0.60  aim met       9.00
-    batch 100, k = 5, against torch                   6.77      9.86    0.69    0.95   0.80  aim met       9.00
-    batch 100, k = 50, against pythae                51.32     78.07    0.66    0.60   0.45  missed      64.89
-    batch 100, k = 50, against torch                 51.32     50.61    1.01    0.95   0.80  missed      64.89
+    batch 20, k = 1, against pythae                   0.99      3.02    0.33    0.60   0.35  aim met       2.01
+    batch 20, k = 1, against torch                    0.99      1.77    0.56    0.95   0.80  aim met       2.01
+    batch 20, k = 5, against pythae                   1.96      4.53    0.43    0.60   0.60  aim met       3.24
+    batch 20, k = 5, against torch                    1.96      2.70    0.72    0.95   0.80  aim met       3.24
+    batch 20, k = 50, against pythae                 10.55     19.24    0.55    0.60   0.45  met      13.73
+    batch 20, k = 50, against torch                  10.55     12.43    0.85    0.95   0.80  met      13.73
+    batch 100, k = 1, against pythae                  2.52      4.85    0.52    0.60   0.35  met       3.87
+    batch 100, k = 1, against torch                   2.52      3.26    0.77    0.95   0.80  aim met       3.87
+    batch 100, k = 5, against pythae                  7.15     12.57    0.57    0.60   0.60  aim met       9.94
+    batch 100, k = 5, against torch                   7.15      8.22    0.87    0.95   0.80  met       9.94
+    batch 100, k = 50, against pythae                49.38     84.30    0.59    0.60   0.45  met      52.27
+    batch 100, k = 50, against torch                 49.38     57.22    0.86    0.95   0.80  met      52.27
+
+On one device the last case is at 0.63 to 0.65 of pythae and 0.94 to 0.97 of torch; on two devices the cases of k = 1 take
+half as long again as on one.
 """
 
 import os
