@@ -22,8 +22,8 @@ EPYC, jax 0.10.2, torch 2.13.0, 2026-11-25, nothing else running, one run:
     batch 100, k = 50, against pythae                49.38     84.30    0.59    0.60   0.45  met      52.27
     batch 100, k = 50, against torch                 49.38     57.22    0.86    0.95   0.80  met      52.27
 
-On one device the last case is at 0.63 to 0.65 of pythae and 0.94 to 0.97 of torch; on two devices the cases of k = 1 take
-half as long again as on one.
+On one device the last case is at 0.63 to 0.65 of pythae and 0.94 to 0.97 of torch; on two devices the cases of k = 1
+take half as long again as on one.
 """
 
 import os

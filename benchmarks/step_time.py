@@ -11,8 +11,8 @@ EPYC, jax 0.10.2, torch 2.13.0, 2026-11-25, nothing else running, one run, batch
     norm=none, against torch, channels-last         420.69    327.56    1.28    1.00   0.90  missed
     norm=batch, against the notebook                493.02   1093.84    0.45    0.50   0.38  met
 
-Where the 420 ms of norm=none go, by `jax.profiler.trace`: 206 in convolutions and matrix products of XLA's fast form, 83
-in the loops of the kernels' gradients, 28 in SELU, the rest in copies and element-wise code. The convolutions alone:
+Where the 420 ms of norm=none go, by `jax.profiler.trace`: 206 in convolutions and matrix products of XLA's fast form,
+83 in the loops of the kernels' gradients, 28 in SELU, the rest in copies and element-wise code. Convolutions alone:
 
     GFLOP/s                    torch forward, backward    ours forward, by image, by kernel
     28x28 64->64                    232       217              189       191       122
@@ -20,10 +20,10 @@ in the loops of the kernels' gradients, 28 in SELU, the rest in copies and eleme
     14x14 64->64                    234       223              187       186       126
     14x14 32->64                    184       220              191       152       112
 
-The kernels' gradients are half as fast as PyTorch's, and that is the larger part of what is missing. Tried for them, and
-left: matrix products of shifted columns, image by image, 145 to 162 GFLOP/s with two devices of jax 0.10 (20 to 30 ms a
-step), but half as fast as now with one device of jax 0.12, whose small products stay on one core. Tried for the
-upsampled layer: one convolution to four times the channels, slower in the backward pass.
+The kernels' gradients are half as fast as PyTorch's, and that is the larger part of what is missing. Tried for them,
+and left: matrix products of shifted columns, image by image, 145 to 162 GFLOP/s with two devices of jax 0.10 (20 to
+30 ms a step), but half as fast as now with one device of jax 0.12, whose small products stay on one core. Tried for
+the upsampled layer: one convolution to four times the channels, slower in the backward pass.
 """
 
 import os
