@@ -38,6 +38,14 @@ def compile_quickly(request):
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(quick))  # for the processes that tests start
 
 
+@pytest.fixture(autouse=True)
+def forget_slow_programs(request):
+    """A sweep's hundreds of large programs, each run once, would in the end be more than a process can map."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        jax.clear_caches()
+
+
 @pytest.fixture
 def with_devices():
     """The environment of a program that sees a number of devices, compiled as anybody's is."""

@@ -43,7 +43,7 @@ OBJECTIVES = {
     "elbo_kl": objectives.elbo_kl,
     "beta_elbo": functools.partial(objectives.beta_elbo, beta=4.0),
     "capacity_elbo": functools.partial(objectives.capacity_elbo, gamma=10.0, capacity=2.0),
-    "free_bits": functools.partial(objectives.free_bits, nats=0.5),
+    "free_bits": functools.partial(objectives.free_bits, nats=1e-3),
     "iwae": objectives.iwae,
     "miwae": functools.partial(objectives.miwae, m=2),
     "ciwae": functools.partial(objectives.ciwae, beta=0.3),
