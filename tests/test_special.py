@@ -109,7 +109,7 @@ def test_finite_everywhere():
     def derivatives(eta, end):
         values = []
         for function in functions:
-            # The quantiles' fourth is finite too, but slow to compile.
+            # The quantiles' fourth is slow to compile: below.
             for _ in range(4 if function is functions[-1] else 5):
                 values.append(function(eta, end))
                 function = jax.grad(function)
@@ -117,6 +117,17 @@ def test_finite_everywhere():
 
     values = jax.jit(jax.vmap(jax.vmap(derivatives, (None, 0)), (0, None)))(eta, ends)
     assert jnp.all(jnp.isfinite(values)), jnp.argwhere(~jnp.isfinite(values))
+
+
+@pytest.mark.slow
+def test_the_quantiles_fourth_derivative_is_finite_too():
+    eta = jnp.asarray(EXTREMES + [-e for e in EXTREMES])
+    function = special.cb_icdf
+    for _ in range(4):
+        function = jax.grad(function, argnums=1)
+    for end in (0.0, 1e-30, 0.3, 1 - 6e-8, 1.0):
+        values = jax.jit(jax.vmap(function, (None, 0)))(jnp.float32(end), eta)
+        assert jnp.all(jnp.isfinite(values)), (end, eta[~jnp.isfinite(values)])
 
 
 def test_dtypes_and_transformations():
