@@ -1,15 +1,15 @@
 """Can VAEs model simple toy densities? Eight Gaussians, KL(true || model) in nats.
 
 Yes, where the piece that is missing is put in: a learned scale, a curved decoder and the IWAE bound under N(0, I); or a
-mixture of normals as the prior. Two cores of an x86 CPU, jax 0.10.2, 2026-11-22 ("largest gap": nats between importance
+mixture of normals as the prior. Two cores of an AMD EPYC, jax 0.10.2, 2026-11-25 ("largest gap": nats between importance
 sampling and quadrature, at one point):
 
-    standard  seed 0   31 s of CPU   KL  0.0157 +- 0.0019 nats   largest gap 0.256
-    standard  seed 1   28 s of CPU   KL  0.0147 +- 0.0016 nats   largest gap 0.304
-    standard  seed 2   27 s of CPU   KL  0.0139 +- 0.0013 nats   largest gap 0.224
-    mixture   seed 0   25 s of CPU   KL -0.0004 +- 0.0005 nats   largest gap 0.013
-    mixture   seed 1   19 s of CPU   KL  0.0036 +- 0.0017 nats   largest gap 0.010
-    mixture   seed 2   20 s of CPU   KL  0.0011 +- 0.0008 nats   largest gap 0.011
+    standard  seed 0   34 s of CPU   KL  0.0142 +- 0.0015 nats   largest gap 0.343
+    standard  seed 1   27 s of CPU   KL  0.0129 +- 0.0019 nats   largest gap 0.072
+    standard  seed 2   26 s of CPU   KL  0.0128 +- 0.0014 nats   largest gap 0.293
+    mixture   seed 0   21 s of CPU   KL -0.0002 +- 0.0005 nats   largest gap 0.013
+    mixture   seed 1   21 s of CPU   KL  0.0041 +- 0.0018 nats   largest gap 0.011
+    mixture   seed 2   19 s of CPU   KL  0.0009 +- 0.0008 nats   largest gap 0.010
 
     python benchmarks/toy_densities.py                 three seeds of each prior, about five minutes
     python benchmarks/toy_densities.py --figure FILE   and the densities side by side, as a picture
