@@ -1,8 +1,8 @@
 """Can VAEs model simple toy densities? Eight Gaussians, KL(true || model) in nats.
 
 Yes, where the piece that is missing is put in: a learned scale, a curved decoder and the IWAE bound under N(0, I); or a
-mixture of normals as the prior. Two cores of an AMD EPYC, jax 0.10.2, 2026-11-25 ("largest gap": nats between importance
-sampling and quadrature, at one point):
+mixture of normals as the prior. Two cores of an AMD EPYC, jax 0.10.2, 2026-11-25 ("largest gap": nats between
+importance sampling and quadrature, at one point):
 
     standard  seed 0   34 s of CPU   KL  0.0142 +- 0.0015 nats   largest gap 0.343
     standard  seed 1   27 s of CPU   KL  0.0129 +- 0.0019 nats   largest gap 0.072
