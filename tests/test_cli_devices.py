@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from zoo.cli._devices import fair_share
+from zoo.cli._devices import fair_share, mesh_of
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,8 @@ def test_a_cpu_has_a_device_for_each_core_that_gets_a_share():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == ["None", "None", "3", "3"], done.stderr
+
+
+def test_none_is_too_few():
+    with pytest.raises(ValueError, match=r"`data_mesh\(0\)`.*pass 1 to"):
+        mesh_of(0, 32)

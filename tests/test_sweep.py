@@ -30,7 +30,7 @@ def refused(capsys, line: str) -> str:
 
 
 def test_a_run_of_a_sweep_is_the_run_alone(swept, tmp_path):
-    main(["train", "--beta", "4", *TINY, "--out", str(tmp_path / "alone")])
+    main(["train", "--beta", "4", "--devices", "1", *TINY, "--out", str(tmp_path / "alone")])
     both = swept / "beta=4", tmp_path / "alone"
     many, alone = (safetensors.numpy.load_file(run / "model.safetensors") for run in both)
     assert set(many) == set(alone)

@@ -16,7 +16,8 @@ def mesh_of(devices: int | None, shared: int, *, at_least: int = 1, distributed:
     **Raises:** `ValueError` where there are fewer.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = fair_share(shared, cores, at_least=at_least) if devices is None and not distributed else devices or 1
+    unless_given = 1 if distributed else fair_share(shared, cores, at_least=at_least)
+    wanted = unless_given if devices is None else devices
     if wanted == 1 and not distributed:
         return None
     import jax
