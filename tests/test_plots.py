@@ -291,6 +291,8 @@ def test_curves_differ_without_their_colours_and_leave_gaps():
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "10", "1000"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rising", "broken"]
     _, dense = plots.curves(np.arange(50), {"one": np.arange(50)}, xlabel="x", ylabel="y", title="t")
+    _, five = plots.curves([1, 2], dict.fromkeys("abcde", [1.0, 2.0]), xlabel="x", ylabel="y", title="t")
+    assert len({line.get_marker() for line in five.lines}) == len({line.get_color() for line in five.lines}) == 5
     assert dense.lines[0].get_marker() == "None" and dense.get_legend() is None and dense.get_xscale() == "linear"
 
 

@@ -7,6 +7,8 @@ from ._canvas import PALETTE, Numbers, canvas, open_axes
 
 
 _MARKED = 12  # points, up to which each is marked and named on the axis
+_COLOURS = (0, 2, 4, 6, 8)  # of the palette: the dark ones
+_LINES = ("-", "--", "-.", ":", (0, (3.5, 0.9, 0.9, 0.9, 0.9, 0.9)))
 
 
 def curves(
@@ -55,9 +57,9 @@ def curves(
         ax.plot(
             xs,
             np.where(here, values, np.nan),
-            color=PALETTE[(0, 2, 4, 6)[turn % 4]],
-            linestyle=("-", "--", "-.", ":")[turn % 4],
-            marker="os^D"[turn % 4] if len(xs) <= _MARKED else None,
+            color=PALETTE[_COLOURS[turn % 5]],
+            linestyle=_LINES[turn % 5],
+            marker="os^Dv"[turn % 5] if len(xs) <= _MARKED else None,
             linewidth=1.8,
             label=name,
         )
