@@ -66,12 +66,12 @@ def drawing(path: str) -> list[str]:
 
 
 def entries(name: str) -> list[str]:
-    """How `zoo plot` calls for the figure."""
+    """How `zoo plot` calls for the figure, and the constants that say in which style."""
     text = (ROOT / "zoo/cli/_plot.py").read_text(encoding="utf-8")
-    assignments = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assign)]
-    return [
-        ast.get_source_segment(text, node) or "" for node in assignments if f"figures['{name}']" in ast.unparse(node)
-    ]
+    tree = ast.parse(text)
+    assignments = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    found = [node for node in assignments if node in tree.body or f"figures['{name}']" in ast.unparse(node)]
+    return [ast.get_source_segment(text, node) or "" for node in found]
 
 
 def code(path: Path) -> str:

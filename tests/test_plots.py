@@ -6,13 +6,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import matplotlib
 import matplotlib.colors
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import zoo
 from zoo import plots
+from zoo.cli._plot import STYLE
 from zoo.likelihoods import continuous_bernoulli, gaussian
 from zoo.models import AbstractVAE
 from zoo.plots._canvas import PALETTE, number
@@ -88,6 +91,28 @@ def test_a_new_figure_is_its_own_and_fits_its_page(name):
     assert -0.02 <= box.x0 and box.x1 <= width + 0.02 and -0.02 <= box.y0 and box.y1 <= height + 0.02
     if name not in IMAGE_GRIDS:
         assert ax.get_xlabel() and ax.get_ylabel()
+
+
+REPORTED = {name: CASES[name] for name in ("loss_curve", "samples", "latent_scatter", "density_2d")} | {
+    "reconstructions": lambda _: plots.reconstructions(MODEL, IMAGES[:10], observe=observe, key=KEY),
+    "manifold": lambda _: plots.manifold(MODEL, LATENTS, size=15),
+    "class_grid": lambda _: plots.class_grid(np.repeat(IMAGES[:10, None], 10, axis=1), zoo.data.FASHION_MNIST_CLASSES),
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_what_a_report_shows_is_legible_on_a_telephone_and_does_not_collide(name, monkeypatch):
+    drawn, draw = {}, Text.draw
+    monkeypatch.setattr(Text, "draw", lambda self, renderer: (drawn.setdefault(self), draw(self, renderer)))
+    with matplotlib.rc_context(STYLE):
+        figure, _ = REPORTED[name](None)
+        figure.draw_without_rendering()
+        scale = 400 / figure.get_tightbbox().width
+        texts = [text for text in drawn if text.get_visible() and text.get_text()]
+        boxes = [text.get_window_extent() for text in texts]
+    assert texts and min(text.get_fontsize() for text in texts) / 72 * scale >= 7.9  # pixels, of a page 400 wide
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i]), texts[i]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -83,5 +83,6 @@ def test_only_code_counts(tmp_path, monkeypatch):
     assert after(path, 'r"""Draws', 'r"""Paints') == before
     assert after("zoo/cli/_plot.py", 'figures["manifold"] = zoo', 'figures["manifold"] = other') == before
     assert after("zoo/cli/_plot.py", "samples(model, 64", "samples(model, 81") != before
+    assert after("zoo/cli/_plot.py", '"savefig.dpi": 150', '"savefig.dpi": 50') != before
     assert after("zoo/plots/_canvas.py", "def ", "x = 1\n\n\ndef ") != before
     assert after(path, "title", "caption") != before

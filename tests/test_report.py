@@ -225,11 +225,17 @@ const measure = frame => {
     const pair = [style(text).color, style(behind).backgroundColor].map(luminance)
     return (Math.max(...pair) + .05) / (Math.min(...pair) + .05)
   }
+  const lines = cell => {
+    const range = page.createRange()
+    range.selectNodeContents(cell)
+    return range.getClientRects().length
+  }
   return {
     width, scroll: page.documentElement.scrollWidth,
     images: [...page.images].map(image => image.complete && image.naturalWidth > 0 ? image.width / width : 0),
     right: Math.max(...texts.map(text => text.getBoundingClientRect().right)),
     font: Math.min(...texts.map(text => parseFloat(style(text).fontSize))),
+    lines: Math.max(...[...page.querySelectorAll(".numbers td")].map(lines)),
     contrast: Math.min(...texts.map(contrast)), background: style(page.body).backgroundColor,
   }
 }
@@ -260,6 +266,7 @@ def test_in_a_browser_it_is_legible_wide_and_narrow_without_a_complaint(scheme, 
     wide, narrow = json.loads(done.stdout[done.stdout.index("[") : done.stdout.rindex("]") + 1])
     assert (wide["width"], narrow["width"]) == (1280, 400)
     for seen in (wide, narrow):
+        assert seen["lines"] == 1  # no number is broken
         assert seen["scroll"] == seen["width"] and seen["right"] <= seen["width"]
         assert seen["font"] >= 12 and seen["contrast"] >= 4.5 and seen["background"] == background
     assert len(wide["images"]) == 3 and min(wide["images"]) > 0.4 and min(narrow["images"]) > 0.95

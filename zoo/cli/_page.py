@@ -103,6 +103,7 @@ th, td { padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top;
 thead th { border-top: 0; vertical-align: bottom; color: var(--faint); font-weight: normal }
 tbody th { font-weight: 600 }
 .numbers td, .numbers th + th { padding: .25rem 0 .25rem .75rem; text-align: right }
+.numbers td { white-space: nowrap }
 .numbers { width: min(100%, 44rem) }
 dl { margin: 0; columns: 20rem; column-gap: 3rem; font-size: .9rem }
 dl div { display: grid; grid-template-columns: 12rem 1fr; padding: .25rem 0; border-top: 1px solid var(--line);

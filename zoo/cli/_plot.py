@@ -5,6 +5,10 @@ from . import _build as build, _names as names, _run as runs
 from ._arguments import Plot, Train
 
 
+# A telephone shows six inches as two and a half: larger text, and dots enough to be looked at closely.
+STYLE = {"font.size": 13.0, "savefig.dpi": 150, "savefig.bbox": "tight"}
+
+
 def plot(arguments: Plot) -> None:
     settings, model, dataset = runs.open_run(arguments.run)
     for path in draw_figures(arguments.run, settings, model, dataset, arguments.out):
@@ -13,14 +17,24 @@ def plot(arguments: Plot) -> None:
 
 def draw_figures(run: Path, settings: Train, model: Any, dataset: build.Dataset, out: Path | None = None) -> list[Path]:
     """Every figure that suits the data, as PNG files; their paths."""
-    import jax.random as jr
     import matplotlib
 
     matplotlib.use("Agg")
-    import zoo
-
     out = run / "figures" if out is None else out
     out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    with matplotlib.rc_context(STYLE):
+        for name, (figure, _) in _figures(run, settings, model, dataset).items():
+            paths.append(out / f"{name}.png")
+            figure.savefig(paths[-1])
+    return paths
+
+
+def _figures(run: Path, settings: Train, model: Any, dataset: build.Dataset) -> dict[str, tuple[Any, Any]]:
+    import jax.random as jr
+
+    import zoo
+
     key, observe = jr.key(settings.seed), build.observe(settings)
     figures = {"loss_curve": zoo.plots.loss_curve(runs.read_metrics(run))}
     if dataset.is_images:
@@ -43,11 +57,7 @@ def draw_figures(run: Path, settings: Train, model: Any, dataset: build.Dataset,
         bounds = (-span, span)
         density = zoo.plots.model_log_density(model, bounds=bounds, key=key)
         figures["density"] = zoo.plots.density_2d(density, dataset.log_density, bounds=bounds)
-    paths = []
-    for name, (figure, _) in figures.items():
-        paths.append(out / f"{name}.png")
-        figure.savefig(paths[-1], dpi=100, bbox_inches="tight")
-    return paths
+    return figures
 
 
 def class_samples(model: Any, classes: tuple[str, ...] | None, *, n: int = 10, key: Any) -> tuple[Any, Any]:

@@ -26,6 +26,13 @@ def canvas(ax: Any, *, width: float = 6.0, height: float = 4.0) -> tuple[Any, An
     return figure, figure.add_subplot()
 
 
+def text_scale() -> float:
+    """How large text is drawn, against matplotlib's 10 points."""
+    import matplotlib
+
+    return matplotlib.rcParams["font.size"] / 10
+
+
 def open_axes(ax: Any) -> None:
     """Leaves only the two spines that carry the scales, and a faint grid behind the data."""
     ax.spines[["top", "right"]].set_visible(False)
@@ -53,13 +60,16 @@ def draw_images(
 ) -> tuple[Any, Any]:
     """Shows one array of tiled images without scales.
 
-    `left` and `bottom` are room for labels in inches, where the figure is new.
+    `left` and `bottom` are room for labels in inches, where the figure is new and text has its default size.
     """
-    # 0.55 inches for a tile; more where there are few, less where the figure would outgrow a page.
-    side = np.clip(3.2 / columns, 0.55, 9.0 / max(rows, columns))
+    # 0.55 inches for a tile; more where there are few, less where the figure would outgrow a page, or be so wide
+    # that its labels are small where it is fitted into a column.
+    side = np.clip(3.2 / columns, 0.55, min(6.0 / columns, 9.0 / rows))
     width = float(side * columns)
     height = width * tiles.shape[0] / tiles.shape[1]
-    figure, ax = canvas(ax, width=left + max(width, 0.075 * len(title)) + 0.1, height=bottom + height + 0.35)
+    scale = text_scale()
+    width = scale * left + max(width, scale * 0.075 * len(title)) + 0.1
+    figure, ax = canvas(ax, width=width, height=scale * (bottom + 0.35) + height)
     ax.imshow(tiles, cmap="gray", vmin=0.0, vmax=1.0)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from ._canvas import PALETTE
+from ._canvas import PALETTE, text_scale
 
 
 def write_names(ax: Any, points: np.ndarray, classes: np.ndarray, names: Sequence[str] | None) -> None:
@@ -25,8 +25,8 @@ def _spread(ax: Any, places: np.ndarray, texts: Sequence[str]) -> np.ndarray:
     inches = np.array(ax.get_position().size) * ax.figure.get_size_inches()
     middle = (places - low) / (high - low) * inches
     # A character of small print is about 0.075 inches wide; the frame adds as much on either side.
-    widths = np.array([0.075 * len(text) + 0.15 for text in texts])
-    height = 0.22
+    widths = text_scale() * np.array([0.075 * len(text) + 0.15 for text in texts])
+    height = text_scale() * 0.22
     for _ in range(200):
         overlap = False
         for i in range(len(texts)):

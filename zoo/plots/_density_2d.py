@@ -126,7 +126,7 @@ def _draw(ax: Any, log_density: np.ndarray, grid: PlaneGrid, top: float, title: 
 
 
 def _colour_bar(figure: Any, image: Any, axes: Any) -> None:
-    figure.colorbar(image, ax=axes, label="density (per unit area, square-root colours)")
+    figure.colorbar(image, ax=axes, label="density per unit area\n(square-root colours)")
 
 
 def _two_axes(axes: Any, grid: PlaneGrid) -> tuple[Any, np.ndarray]:

@@ -42,6 +42,7 @@ def loss_curve(history: Sequence[Mapping[str, Any]], *, ax: Any = None) -> tuple
         points = np.array(held_out, np.float64).T
         ax.plot(*points, color=PALETTE[2], marker="o", linewidth=1, label="held-out examples")
     ax.set_ylim(low, high)
+    ax.locator_params(axis="x", nbins=6, integer=True)
     ax.set(xlabel="step", ylabel="objective (nats per example)")
     ax.set_title("Training: the objective, to be maximised", fontsize="medium")
     ax.legend(loc="lower right", frameon=False)
