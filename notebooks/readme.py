@@ -69,7 +69,7 @@ def entries(name: str) -> list[str]:
     """How `zoo plot` calls for the figure, and the constants that say in which style."""
     text = (ROOT / "zoo/cli/_plot.py").read_text(encoding="utf-8")
     tree = ast.parse(text)
-    assignments = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    assignments = [node for node in ast.walk(tree) if isinstance(node, (ast.Assign, ast.AnnAssign))]
     found = [node for node in assignments if node in tree.body or f"figures['{name}']" in ast.unparse(node)]
     return [ast.get_source_segment(text, node) or "" for node in found]
 

@@ -6,7 +6,7 @@ from ._arguments import Plot, Train
 
 
 # A telephone shows six inches as two and a half: larger text, and dots enough to be looked at closely.
-STYLE = {"font.size": 13.0, "savefig.dpi": 150, "savefig.bbox": "tight"}
+STYLE: dict[Any, Any] = {"font.size": 13.0, "savefig.dpi": 150, "savefig.bbox": "tight"}
 
 
 def plot(arguments: Plot) -> None:
