@@ -65,12 +65,11 @@ import tempfile
 import time
 
 import numpy as np
+from every_float32 import MOMENTS, QUANTILES, derivatives, exhaustive
 
 
 SEED = 0
-ROWS = (
-    "log-normaliser", "mean", "variance", "entropy", "log_prob", "d log_prob", "d2 log_prob", "icdf", "d icdf",
-)  # fmt: skip
+ROWS = (*MOMENTS, *QUANTILES)
 TABLE_SIZE = 6000
 
 
@@ -281,77 +280,6 @@ def cost():
             print(f"n = {n:8d}  {what:20} {best['zoo']:.2f} ns a dimension, {ratio:.2f}x")
 
 
-def exhaustive(stride, part, parts):
-    """Every finite float32 logit (icdf: every `stride`th), or one part of them; the truth is this library's float64."""
-    import jax
-    import jax.numpy as jnp
-
-    from zoo import special as s
-
-    def moments(eta, x, u):
-        score = jax.grad(s.cb_log_prob, argnums=1)
-        first, second = jax.vmap(score), jax.vmap(jax.grad(score, argnums=1))
-        functions = s.cb_log_normalizer, s.cb_mean, s.cb_variance, s.cb_entropy
-        return *(f(eta) for f in functions), s.cb_log_prob(x, eta), first(x, eta), second(x, eta)
-
-    def quantiles(eta, x, u):
-        return s.cb_icdf(u, eta), jax.vmap(jax.grad(s.cb_icdf, argnums=1))(u, eta)
-
-    def hashed(bits, salt):
-        """A pseudo-random x and u for every logit, from its bits."""
-        z = (bits ^ jnp.uint32(salt)) * jnp.uint32(0x9E3779B1)
-        z = (z ^ (z >> jnp.uint32(15))) * jnp.uint32(0x85EBCA77)
-        return z ^ (z >> jnp.uint32(13))
-
-    @jax.jit
-    def arguments(bits):
-        eta = jax.lax.bitcast_convert_type(bits, jnp.float32)
-        x = (hashed(bits, 1) >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(1 / (2**24 - 1))
-        x = jnp.where(hashed(bits, 2) % jnp.uint32(5) == 0, jnp.round(x), x)
-        u = ((hashed(bits, 3) >> jnp.uint32(8)).astype(jnp.float32) + 0.5) * jnp.float32(2**-24)
-        return eta, x, jnp.minimum(u, jnp.float32(1 - 2**-24))
-
-    def judge(values, names):
-        @jax.jit
-        def worst(got, eta, x, u):
-            rows = []
-            for name, value, true in zip(names, got, values(*(v.astype(jnp.float64) for v in (eta, x, u)))):
-                at_least = 1.0 if "log_prob" in name else 2.0**-126
-                size = jnp.maximum(jnp.abs(true), at_least)
-                exponent = jax.lax.bitcast_convert_type(size, jnp.int64) & jnp.int64(0x7FF << 52)
-                unit = jax.lax.bitcast_convert_type(exponent, jnp.float64) * 2.0**-23
-                counts = (jnp.abs(true) >= 2.0**-126) | (at_least == 1.0)
-                error = jnp.where(counts, jnp.abs(value.astype(jnp.float64) - true) / unit, 0.0)
-                rows.append((jnp.max(error), eta[jnp.argmax(error)], jnp.sum(~jnp.isfinite(value))))
-            return rows
-
-        return worst
-
-    first, last, chunk = 0, 0x7F7FFFFF, 2**21  # from zero, over the subnormals, to the largest float
-    ends = [first + (last + 1 - first) * i // parts for i in range(parts + 1)]
-    lowest, highest = ends[part - 1], ends[part] - 1
-    with jax.enable_x64(True):
-        for values, names, step in ((moments, ROWS[:7], 1), (quantiles, ROWS[7:], stride)):
-            start, total = time.time(), 0
-            compiled, worst = jax.jit(values), judge(values, names)
-            result = [(0.0, 0.0, 0)] * len(names)
-            for begin in range(lowest, highest + 1, chunk * step):
-                for sign in (0, 1 << 31):
-                    bits = np.arange(begin, min(begin + chunk * step, highest + 1), step, dtype=np.uint64)
-                    args = arguments(jnp.asarray((bits + np.uint64(sign)).astype(np.uint32)))
-                    total += bits.size
-                    for i, (error, at, bad) in enumerate(worst(compiled(*args), *args)):
-                        seen, where, before = result[i]
-                        if float(error) > seen:
-                            seen, where = float(error), float(at)
-                        result[i] = seen, where, before + int(bad)
-            every = "every finite float32 logit" if step == 1 else f"every {step}th"
-            minutes = (time.time() - start) / 60
-            print(f"\nlargest error in ULP over {every}: {total} of them, {minutes:.0f} minutes")
-            for name, (error, at, bad) in zip(names, result):
-                print(f"{name:16} {error:8.3f} at {at!r:24} NaN or infinite: {bad}", flush=True)
-
-
 def figure(path, python):
     import matplotlib
 
@@ -382,14 +310,17 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--python", help="an interpreter that has torch or tensorflow_probability")
     parser.add_argument("--exhaustive", action="store_true")
-    parser.add_argument("--stride", type=int, default=61, help="of the exhaustive run's icdf")
-    parser.add_argument("--part", default="1/1", help="of the exhaustive run, such as 2/4")
+    parser.add_argument("--derivatives", action="store_true", help="are they finite, to the fourth order?")
+    parser.add_argument("--stride", type=int, default=61, help="of the derivatives, and the exhaustive run's icdf")
+    parser.add_argument("--part", default="1/1", help="of the logits, such as 2/4")
     parser.add_argument("--figure")
     parser.add_argument("--emit", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.emit:
         library, out = args.emit
         np.savez(out, **dict(zip(ROWS, map(np.asarray, OTHERS[library](*points())))))
+    elif args.derivatives:
+        derivatives(args.stride, *map(int, args.part.split("/")))
     elif args.exhaustive:
         exhaustive(args.stride, *map(int, args.part.split("/")))
     elif args.figure:
