@@ -136,7 +136,7 @@ OBJECTIVES: Table = {
 ESTIMATORS: Table = {
     "reparameterised": Entry(lambda: zoo.estimators.reparameterised, "as written; Kingma & Welling 2014"),
     "stl": Entry(lambda: zoo.estimators.stl, "sticking the landing; Roeder et al. 2017"),
-    "dreg": Entry(lambda: zoo.estimators.dreg, "doubly reparameterised; Tucker et al. 2018"),
+    "dreg": Entry(lambda: zoo.estimators.dreg, "doubly reparameterised; Tucker et al. 2019"),
 }
 PENALTIES: Table = {
     "total-correlation": Entry(lambda: zoo.penalties.total_correlation, "beta-TC-VAE; Chen et al. 2018"),

@@ -17,8 +17,7 @@ class ResNetVAE(AbstractNetworkVAE):
 
     The encoder halves height and width, with `depth` residual blocks after each halving and twice the
     channels, as long as both sides are even and at least 8: twice at 28 x 28, four times at 64 x 64. The
-    decoder mirrors it, by nearest-neighbour upsampling. Group normalisation, so no `freeze`. It learns slowly at
-    first: in two minutes of CPU it is behind `ConvVAE` (`benchmarks/zoo_table.py`).
+    decoder mirrors it, by nearest-neighbour upsampling. No normalisation, so no `freeze`.
 
     He et al., "Identity mappings in deep residual networks", 2016; Kingma & Welling, "Auto-Encoding
     Variational Bayes", 2014.

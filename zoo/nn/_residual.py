@@ -10,18 +10,18 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ._conv import upsample_conv
 from ._layers import Conv, Linear, Sequential
 from ._networks import Networks
-from ._norm import GroupNorm
 
 
 class ResidualBlock(eqx.Module):
-    r"""$x + f(x)$ with f twice normalised, activated (SiLU) and convolved 3 x 3.
+    r"""$x + f(x)$ with f twice activated (SiLU) and convolved 3 x 3.
 
-    The last kernel starts at zeros, so a deep network starts as a shallow one.
+    The last kernel starts at zeros, so a deep network starts as a shallow one and needs no normalisation. Moments
+    taken within an image would hide from the decoder how bright it is.
 
     **Arguments:** `channels` of the image, before and after.
 
-    He et al., "Identity mappings in deep residual networks", 2016, figure 1b; Goyal et al., "Accurate, large
-    minibatch SGD", 2017, section 5.1, for the zeros.
+    He et al., "Identity mappings in deep residual networks", 2016, figure 1b, without its normalisation, as in Zhang
+    et al., "Fixup initialization", 2019, and Child, "Very deep VAEs generalize autoregressive models", 2021.
     """
 
     branch: Sequential
@@ -30,8 +30,7 @@ class ResidualBlock(eqx.Module):
         first_key, second_key = jr.split(key)
         first, second = (Conv(channels, channels, key=key) for key in (first_key, second_key))
         second = jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, second)
-        norms = GroupNorm(channels), GroupNorm(channels)
-        self.branch = Sequential((norms[0], jax.nn.silu, first, norms[1], jax.nn.silu, second))
+        self.branch = Sequential((jax.nn.silu, first, jax.nn.silu, second))
 
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
         return x + self.branch(x)
@@ -102,7 +101,7 @@ class ResidualEncoder(eqx.Module):
                 layers += [space_to_depth, Conv(4 * width, 2 * width, size=1, key=next(keys))]
                 width *= 2
             layers += [ResidualBlock(width, key=next(keys)) for _ in range(depth)]
-        self.stages = Sequential((*layers, GroupNorm(width), jax.nn.silu))
+        self.stages = Sequential((*layers, jax.nn.silu))
         self.head = Linear(width * math.prod(side >> count for side in image_shape[1:]), out_size, key=head_key)
 
     def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
@@ -142,7 +141,7 @@ class ResidualDecoder(eqx.Module):
             narrower = max(width // 2, width_size)
             layers += [Conv(width, narrower, operation=upsample_conv, key=next(keys))]
             width = narrower
-        self.stages = Sequential((*layers, GroupNorm(width), jax.nn.silu, Conv(width, image_shape[0], key=last_key)))
+        self.stages = Sequential((*layers, jax.nn.silu, Conv(width, image_shape[0], key=last_key)))
 
     def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
         return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)
