@@ -1,0 +1,88 @@
+"""Which network learns most in three minutes of a CPU?
+
+    python benchmarks/default_network.py [--minutes 3] [--seeds 3] [NETWORK ...]
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+
+from interleave import start_jax
+
+
+BATCH, LATENT, HELD_OUT, DRAWS = 128, 8, 128, 100
+
+
+def networks():
+    import zoo
+
+    shape = (1, 28, 28)
+    return {
+        "reference": lambda key: zoo.ConvVAE(shape, LATENT, norm="batch", key=key),
+        "not normalised": lambda key: zoo.ConvVAE(shape, LATENT, key=key),
+        "group": lambda key: zoo.ConvVAE(shape, LATENT, norm="group", key=key),
+        "half as wide": lambda key: zoo.ConvVAE(shape, LATENT, width_size=16, key=key),
+        "residual": lambda key: zoo.ResNetVAE(shape, LATENT, key=key),
+    }
+
+
+def learn(model, images, minutes, devices, *, key):
+    """The steps and the frozen model at half the time and at its end. Compilation is part of the time."""
+    import optax
+
+    import zoo
+
+    adam = optax.adam(1e-3)
+    mesh = None if devices == 1 else zoo.train.data_mesh(devices)
+    with tempfile.TemporaryDirectory() as run:
+        for _ in range(2):
+            started = time.perf_counter()
+            result = zoo.fit(
+                model, images, objective=zoo.objectives.elbo, observe=zoo.data.dequantise, optimiser=adam,
+                batch_size=BATCH, epochs=1000, checkpoint=run, resume=True, mesh=mesh, progress=False, key=key,
+                stop=lambda history: time.perf_counter() - started > 30 * minutes,
+            )  # fmt: skip
+            yield int(result.state.step), zoo.freeze(result.model, images[:2_000], observe=zoo.data.dequantise, key=key)
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("networks", nargs="*", help="some of them")
+    options.add_argument("--minutes", type=float, default=3.0)
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--devices", type=int, default=2)
+    arguments = options.parse_args()
+    print(start_jax(arguments.devices), flush=True)
+    import jax.random as jr
+    import numpy as np
+
+    import zoo
+
+    try:
+        images = zoo.data.fashion_mnist(download=False)
+    except FileNotFoundError:
+        images = zoo.data.fashion_mnist_mini()
+    held_out = images.test_images[:HELD_OUT]
+    print(f"{len(images.train_images)} images; nats of the first {HELD_OUT} held out, k = {DRAWS}", flush=True)
+    names = arguments.networks or list(networks())
+    scores = {name: ([], []) for name in names}
+    for seed in range(arguments.seeds):
+        for name in names:  # in turn, so that the machine's moods fall on all
+            key = jr.key(seed)
+            taken = []
+            trained = learn(networks()[name](key), images.train_images, arguments.minutes, arguments.devices, key=key)
+            for column, (steps, model) in zip(scores[name], trained):
+                nats = zoo.log_likelihood(model, held_out, k=DRAWS, observe=zoo.data.dequantise, key=jr.key(1))
+                column.append(float(np.mean(np.asarray(nats, np.float64))))
+                taken.append(steps)
+            nats = ", ".join(f"{column[-1]:.1f}" for column in scores[name])
+            print(f"seed {seed} {name:16} {taken} steps: {nats}", flush=True)
+    print(f"\n{'':16}{'at half the time':>24}{'at its end':>24}")
+    for name, columns in scores.items():
+        cells = [f"{statistics.mean(c):.1f} ({min(c):.1f} to {max(c):.1f})" for c in columns]
+        print(f"{name:16}" + "".join(f"{cell:>28}" for cell in cells))
+
+
+if __name__ == "__main__":
+    main()
