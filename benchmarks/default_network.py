@@ -1,6 +1,6 @@
 """Which network learns most in three minutes of a CPU?
 
-    python benchmarks/default_network.py [--minutes 3] [--seeds 3] [NETWORK ...]
+python benchmarks/default_network.py [--minutes 3] [--seeds 3] [NETWORK ...]
 """
 
 import argparse

@@ -3,6 +3,7 @@
 from ._causal_transformer import CausalTransformer as CausalTransformer
 from ._conv import conv as conv, upsample_conv as upsample_conv
 from ._grid_networks import GridDecoder as GridDecoder, GridEncoder as GridEncoder
+from ._half_precision import HalfPrecision as HalfPrecision
 from ._layers import (
     Conv as Conv,
     Linear as Linear,
