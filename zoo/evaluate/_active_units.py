@@ -5,7 +5,6 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from .. import data
 from ..models import AbstractVAE
 from ..posteriors import DiagonalNormal, Laplace
 from ._checks import check_evaluation, check_weights
@@ -87,7 +86,7 @@ def active_units(
         model,
         xs,
         ys,
-        observe=data.scale if observe is None else observe,
+        observe=observe,
         at_once=256,
         block=1024,
         progress="active units" if progress else None,

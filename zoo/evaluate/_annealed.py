@@ -9,7 +9,6 @@ import numpy as np
 from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from ..models import AbstractVAE
 from ._annealing import Path, from_prior, planned
 from ._checks import check_continuous, check_evaluation, check_finite, check_weights
@@ -85,7 +84,7 @@ def annealed_importance_sampling(
         model,
         xs,
         ys,
-        observe=data.scale if observe is None else observe,
+        observe=observe,
         at_once=at_once,
         block=at_once,
         progress="annealing" if progress else None,

@@ -11,7 +11,6 @@ from jax import lax
 from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .. import data
 from ..models import AbstractVAE
 from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
@@ -114,7 +113,7 @@ def elbo_decomposition(
         model,
         xs,
         ys,
-        observe=data.scale if observe is None else observe,
+        observe=observe,
         at_once=max(alive // k, 1),
         block=max(10 * alive // k, 1),
         progress="draws" if progress else None,

@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from .. import data
 from ..models import given
 
 
@@ -18,7 +19,7 @@ def over_examples(
     xs: Array | np.ndarray,
     ys: Array | np.ndarray | None,
     *,
-    observe: Callable,
+    observe: Callable | None,
     at_once: int,
     block: int,
     progress: str | None,
@@ -29,10 +30,10 @@ def over_examples(
     Example i is observed and judged with keys made of `fold_in(key, i)`, so the answer does not depend on
     how the examples are grouped.
 
-    **Arguments:** `at_once`, `block`, `progress`: as in `over_rows`.
+    **Arguments:** `observe`: `data.scale` unless given; `at_once`, `block`, `progress`: as in `over_rows`.
     """
     rows = (xs, ys, np.arange(len(xs), dtype=np.uint32))
-    judge = eqx.Partial(_judge, function, model, observe, key)
+    judge = eqx.Partial(_judge, function, model, data.scale if observe is None else observe, key)
     return over_rows(judge, rows, at_once=at_once, block=block, progress=progress)
 
 

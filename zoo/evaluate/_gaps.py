@@ -13,7 +13,6 @@ from jax import lax
 from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from .._draws import over_draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
@@ -110,7 +109,7 @@ def gaps(
         model,
         xs,
         ys,
-        observe=data.scale if observe is None else observe,
+        observe=observe,
         at_once=at_once,
         block=at_once,
         progress="gaps" if progress else None,

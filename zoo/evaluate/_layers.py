@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from ..models import HierarchicalVAE
 from ..models._vae import draw_keys
 from ._checks import check_evaluation, check_weights
@@ -36,7 +35,6 @@ def kl_per_layer(
     """
     check_evaluation("kl_per_layer", model, xs, None, k=k, observe=observe)
     check_weights("kl_per_layer", model)
-    observe = data.scale if observe is None else observe
     function = eqx.Partial(_terms, k=k)
     return over_examples(function, model, xs, None, observe=observe, at_once=64, block=1024, progress=None, key=key)
 

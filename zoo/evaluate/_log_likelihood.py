@@ -8,7 +8,6 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE
@@ -62,7 +61,7 @@ def log_likelihood(
         model,
         xs,
         ys,
-        observe=data.scale if observe is None else observe,
+        observe=observe,
         at_once=max(alive // chunk, 1),
         block=max(100 * alive // k, 1),
         progress="log-likelihood" if progress else None,
@@ -117,7 +116,7 @@ def bound(
         model,
         xs,
         ys,
-        observe=data.scale if observe is None else observe,
+        observe=observe,
         at_once=at_once,
         block=4 * at_once,
         progress="bound" if progress else None,

@@ -7,7 +7,6 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
-from .. import data
 from ..models import AbstractVAE, ConditionalVAE, check_labels, given
 from ._checks import check_evaluation, check_weights
 from ._examples import over_examples, over_rows
@@ -80,7 +79,6 @@ def _mean(model, x, *, key):
 def _of_each(call, function, model, xs, ys, observe, key):
     check_evaluation(call, model, xs, ys, k=1, observe=observe)
     check_weights(call, model)
-    observe = data.scale if observe is None else observe
     return over_examples(function, model, xs, ys, observe=observe, at_once=256, block=1024, progress=None, key=key)
 
 

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from ..models import AbstractVAE
 from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import estimate
@@ -80,7 +79,7 @@ def rate_distortion(
             model,
             xs,
             ys,
-            observe=data.scale if observe is None else observe,
+            observe=observe,
             at_once=at_once,
             block=4 * at_once,
             progress=f"beta = {beta:g}" if progress else None,

@@ -6,7 +6,6 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from ..models import AbstractVAE, check_labels
 from ._annealed import check_annealing, examples_at_once, log_mean
 from ._annealing import Path, from_prior, planned
@@ -75,7 +74,7 @@ def sandwich(
         model,
         np.zeros(n, np.float32),
         ys,
-        observe=data.scale,
+        observe=None,
         at_once=at_once,
         block=at_once,
         progress="sandwich" if progress else None,
