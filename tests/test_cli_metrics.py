@@ -48,8 +48,9 @@ def test_a_model_that_draws_the_data_and_one_that_copies_them(made, monkeypatch,
     assert mean["mmd: p-value (fashion_features)"] == 1
     assert mean["nearest_copies: closer than held-out (fashion_features)"] == pytest.approx(0.5, abs=0.01)
     assert mean["nearest_copies: exact (fashion_features)"] == 0
-    assert found["nearest_copies: exact (fashion_features)"]["unit"] == f"of {N}"
-    assert found["mmd (fashion_features)"]["standard_error"] is None
+    # Every number has its error, those of counts that all agree being 0.
+    assert all(row["standard_error"] >= 0 for row in found.values())
+    assert found["mmd (fashion_features)"]["standard_error"] > 0
     # Trousers only, out of the training images: real, but few of the kinds there are.
     trousers = dataset.train[dataset.train_labels == 1][:N]
     monkeypatch.setattr(zoo, "sample", lambda model, n, **_: grey(trousers))
@@ -65,8 +66,8 @@ def test_a_model_that_draws_the_data_and_one_that_copies_them(made, monkeypatch,
     assert 0 < row["standard_error"] < row["mean"] / 3
 
 
-def test_samples_are_the_model_s_pictures_and_other_images_are_compared_as_they_are(made):
-    from zoo.cli import _metrics, _quality
+def test_samples_are_the_model_s_pictures_and_what_are_no_clothes_is_compared_as_pixels(made):
+    from zoo.cli import _metrics
 
     run, dataset = made["sprites"]
     settings, model, _ = runs.open_run(run)
@@ -75,8 +76,7 @@ def test_samples_are_the_model_s_pictures_and_other_images_are_compared_as_they_
     measured = _metrics.Measured(model, settings, dataset.first(N), 1, jr.key(1), False)
     assert measured.samples.shape == (N, 1, 28, 28) and 0 <= measured.samples.min() < measured.samples.max() <= 1
     assert np.unique(measured.samples[:, 0, 5, 5]).size == N
-    small = dataset.first(N).test[..., ::4, ::4]
-    assert _quality._space(small)[0] == "pixels" and _quality._space(dataset.test[:2])[1].shape == (2, 64)
+    assert measured.space == "pixels" and measured.features[0] is measured.dataset.test
 
 
 def test_codes_that_are_the_factors_score_as_theory_says(made, monkeypatch, capsys):

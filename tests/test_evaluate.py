@@ -1,3 +1,5 @@
+import inspect
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import pytest
 from linear_gaussian import exact_log_likelihood, linear_gaussian
 
 import zoo
-from zoo import objectives
+from zoo import evaluate, objectives
 
 
 XS = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
@@ -87,6 +89,47 @@ def test_codes_are_posterior_means():
     layer = model.encoder.layers.layers[0]
     expected = (XS @ np.asarray(layer.weight) + np.asarray(layer.bias))[:, :2]
     np.testing.assert_allclose(zoo.encode(model, XS, key=jr.key(0)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_latents_decode_to_means_and_those_of_another_model_are_refused():
+    model = linear_gaussian()
+    layer = model.decoder.layers.layers[0]
+    zs = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)  # more than are decoded at once
+    expected = zs @ np.asarray(layer.weight) + np.asarray(layer.bias)
+    np.testing.assert_allclose(evaluate.decode(model, zs), expected, rtol=1e-5, atol=1e-5)
+    layers = zoo.HierarchicalVAE(3, (4, 2), networks=zoo.nn.fully_connected(width_size=2, depth=1), key=jr.key(0))
+    assert evaluate.decode(layers, zoo.encode(layers, XS, key=jr.key(0))).shape == XS.shape
+    for model, latents, message in [
+        (model, zs[:, :1], r"`decode\(zs\)` needs latents of shape \(n, 2\), got \(300, 1\); `encode`"),
+        (model, zs[0], r"\(n, 2\), got \(2,\)"),
+        (model, zs[:0], "at least one latent"),
+        (layers, zs, r"\(n, 4\) and \(n, 2\), got \(300, 2\)"),
+        (layers, (np.zeros((3, 4)), zs), r"got \(3, 4\) and \(300, 2\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            evaluate.decode(model, latents)
+
+
+def test_whatever_goes_through_many_examples_has_a_progress_bar(capsys):
+    model, key = linear_gaussian(), jr.key(0)
+    factors = np.indices((4, 4, 2)).reshape(3, -1).T
+    codes = factors.astype(np.float32)
+    for text, call in [
+        ("6/6", lambda **bar: zoo.encode(model, XS, key=key, **bar)),
+        ("6/6", lambda **bar: zoo.sample(model, 6, key=key, **bar)),
+        ("6/6", lambda **bar: evaluate.decode(model, XS[:, :2], **bar)),
+        ("32/32", lambda **bar: evaluate.knn_probe(codes, factors[:, 0], codes, factors[:, 0], **bar)),
+        ("30/30", lambda **bar: evaluate.factor_vae_score(codes, factors, train=20, test=10, key=key, **bar)),
+        ("4/4", lambda **bar: evaluate.jackknife(np.mean, (XS,), groups=4, key=key, **bar)),
+    ]:
+        quiet = call()
+        assert capsys.readouterr().err == ""
+        np.testing.assert_array_equal(call(progress=True), quiet)
+        assert text in capsys.readouterr().err
+    for name, function in vars(evaluate).items():
+        takes = inspect.signature(function).parameters if inspect.isfunction(function) else {}
+        if "model" in takes and name not in ("check_evaluation", "check_examples", "from_prior", "from_posterior"):
+            assert takes["progress"].default is False, name
 
 
 def test_bytes_are_scaled_once():

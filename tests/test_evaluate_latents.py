@@ -57,6 +57,9 @@ def test_active_units_are_those_whose_means_move():
     np.testing.assert_allclose(found.kl.standard_error, kl.std(axis=0, ddof=1) / 2000**0.5, rtol=1e-3, atol=1e-6)
     assert (found.num_active, list(found.active), list(found.collapsed)) == (1, [True, False], [1])
     assert found.report().splitlines()[2].endswith("collapsed")
+    # A unit at the threshold is active or not by the toss of a coin.
+    assert found.standard_error == 0
+    assert found._replace(threshold=found.variance.mean[0]).standard_error == pytest.approx(0.5)
     # Gaussian data: the variance's own variance is 2 sigma^4 / (n - 1).
     assert found.variance.standard_error[0] == pytest.approx(found.variance.mean[0] * (2 / 2000) ** 0.5, rel=0.15)
 

@@ -124,24 +124,37 @@ def test_mmd_is_its_definition(monkeypatch):
     found = evaluate.mmd_test(REAL, SAMPLES, permutations=99, key=jr.key(0))
     pooled = np.concatenate([REAL, SAMPLES])
     np.testing.assert_allclose(found.scale, np.median(distances(pooled, pooled)[np.triu_indices(110, 1)]), rtol=1e-5)
-    np.testing.assert_allclose(found.squared_mmd, squared_mmd(REAL, SAMPLES, found.scale), atol=1e-6)
+    np.testing.assert_allclose(found.squared_mmd.mean, squared_mmd(REAL, SAMPLES, found.scale), atol=1e-6)
+    # To first order the jackknife's, which leaves out one point after another.
+    one, other = (
+        [squared_mmd(np.delete(REAL, i, axis=0), SAMPLES, found.scale) for i in range(60)],
+        [squared_mmd(REAL, np.delete(SAMPLES, i, axis=0), found.scale) for i in range(50)],
+    )
+    expected = np.sqrt(59 * np.var(one) + 49 * np.var(other))
+    np.testing.assert_allclose(found.squared_mmd.standard_error, expected, rtol=0.05)
     deals = np.asarray(_mmd_test._deals(60, 110, 99, jr.key(0))).T.astype(bool)
     assert deals[0].tolist() == [True] * 60 + [False] * 50 and np.all(deals.sum(axis=1) == 60)
     null = [squared_mmd(pooled[deal], pooled[~deal], found.scale) for deal in deals[1:]]
     np.testing.assert_allclose(found.null, null, atol=1e-6)
-    assert found.p_value == (1 + np.sum(np.array(null) >= found.squared_mmd)) / 100
-    np.testing.assert_allclose(found.standard_error, np.sqrt(found.p_value * (1 - found.p_value) / 99))
+    p = (1 + np.sum(np.array(null) >= found.squared_mmd.mean)) / 100
+    np.testing.assert_allclose(found.p_value, (p, np.sqrt(p * (1 - p) / 99)))
 
 
 def test_the_p_value_is_uniform_where_the_distributions_agree():
     draws = np.random.default_rng(2).normal(size=(200, 2, 16, 2)).astype(np.float32)
     tests = [evaluate.mmd_test(*pair, permutations=39, key=jr.key(i)) for i, pair in enumerate(draws)]
-    counts = np.bincount([round(40 * test.p_value) - 1 for test in tests], minlength=40)
+    counts = np.bincount([round(40 * float(test.p_value.mean)) - 1 for test in tests], minlength=40)
     assert stats.chisquare(counts.reshape(8, 5).sum(axis=1)).pvalue > 1e-3
     # Unbiased: the mean over many pairs of sets is 0.
-    values = [test.squared_mmd for test in tests]
+    values = [test.squared_mmd.mean for test in tests]
     assert abs(np.mean(values)) < 4 * stats.sem(values)
-    assert evaluate.mmd_test(draws[0, 0], draws[0, 1] + np.float32(3), permutations=39, key=jr.key(0)).p_value == 1 / 40
+    # The standard error is on the safe side here, by the root of 2.
+    errors = [test.squared_mmd.standard_error for test in tests]
+    assert np.sqrt(np.mean(np.square(errors))) / np.std(values) == pytest.approx(np.sqrt(2), rel=0.15)
+    assert (
+        evaluate.mmd_test(draws[0, 0], draws[0, 1] + np.float32(3), permutations=39, key=jr.key(0)).p_value.mean
+        == 1 / 40
+    )
 
 
 # Copies

@@ -20,7 +20,7 @@ def linear_probe(run: Measured) -> Rows:
 
 def knn_probe(run: Measured) -> Rows:
     """As `linear_probe`."""
-    return {"knn_probe": row_of(zoo.knn_probe(*_labelled(run)), "accuracy")}
+    return {"knn_probe": row_of(zoo.knn_probe(*_labelled(run), progress=run.progress), "accuracy")}
 
 
 def mig(run: Measured) -> Rows:
@@ -46,13 +46,13 @@ def modularity(run: Measured) -> Rows:
 
 def beta_vae_score(run: Measured) -> Rows:
     """The standard error is that of the pairs drawn, the codes held fixed."""
-    found = zoo.beta_vae_score(run.codes, run.dataset.test_factors, key=run.key)
+    found = zoo.beta_vae_score(run.codes, run.dataset.test_factors, progress=run.progress, key=run.key)
     return {"beta_vae_score": row_of(found, "accuracy")}
 
 
 def factor_vae_score(run: Measured) -> Rows:
     """The standard error is that of the batches drawn, the codes held fixed."""
-    found = zoo.factor_vae_score(run.codes, run.dataset.test_factors, key=run.key)
+    found = zoo.factor_vae_score(run.codes, run.dataset.test_factors, progress=run.progress, key=run.key)
     return {"factor_vae_score": row_of(found, "accuracy")}
 
 
@@ -65,6 +65,6 @@ def _jackknifed(run: Measured, metric: Callable, *names: str) -> Rows:
 
     factors = run.dataset.test_factors
     assert factors is not None
-    means, errors = zoo.jackknife(metric, (run.codes, factors), key=jr.fold_in(run.key, 5))
+    means, errors = zoo.jackknife(metric, (run.codes, factors), progress=run.progress, key=jr.fold_in(run.key, 5))
     columns = zip(names, np.atleast_1d(means), np.atleast_1d(errors), strict=True)
     return {name: Row(float(mean), float(error), "of 1") for name, mean, error in columns}

@@ -10,7 +10,7 @@ import numpy as np
 
 import zoo
 
-from . import _build as build
+from . import _build as build, _names as names
 from ._arguments import Train
 
 
@@ -44,13 +44,28 @@ class Measured:
         """As many pictures as examples, of the same labels: E[x | z], cut where it goes beyond black or white."""
         import jax.random as jr
 
-        ys = self.examples["ys"]
-        pictures = zoo.sample(self.model, len(self.dataset.test), y=ys, key=jr.fold_in(self.key, 2))
+        n, ys = len(self.dataset.test), self.examples["ys"]
+        pictures = zoo.sample(self.model, n, y=ys, progress=self.progress, key=jr.fold_in(self.key, 2))
         return np.clip(np.asarray(pictures), 0, 1)
+
+    @cached_property
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """The examples and the samples, as `in_space` has them."""
+        return self.in_space(self.dataset.test), self.in_space(self.samples)
+
+    @property
+    def space(self) -> str:
+        """Where pictures are compared: a classifier of clothes has features of clothes; other pictures are pixels."""
+        return "fashion_features" if self.settings.data in names.CLOTHES else "pixels"
+
+    def in_space(self, images: np.ndarray) -> np.ndarray:
+        if self.space == "pixels":
+            return images
+        return np.asarray(zoo.fashion_features(images, progress=self.progress))
 
     def _taken(self, xs: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
         ys, observe = build.labels(self.settings, labels), build.observe(self.settings)
-        return dict(xs=xs, ys=ys, observe=observe, key=self.key)
+        return dict(xs=xs, ys=ys, observe=observe, progress=self.progress, key=self.key)
 
     def _codes(self, examples: dict[str, Any]) -> np.ndarray:
         import jax
@@ -75,7 +90,7 @@ DECOMPOSITION_K, STEPS, CHAINS = 10, 500, 16
 def log_likelihood(run: Measured) -> Rows:
     model, examples = run.model, run.examples
     elbo = zoo.bound(model, **examples, objective=zoo.objectives.elbo, k=1)
-    values = zoo.log_likelihood(model, **examples, k=run.k, progress=run.progress)
+    values = zoo.log_likelihood(model, **examples, k=run.k)
     rows = {"elbo": _row(elbo, 1), f"log_likelihood (k={run.k})": _row(values, run.k)}
     # A density of pixels that were not dequantised has no bits.
     dequantised = run.settings.observe == "dequantise"
@@ -98,13 +113,13 @@ def reconstruction(run: Measured) -> Rows:
 
 def elbo_decomposition(run: Measured) -> Rows:
     k = min(run.k, DECOMPOSITION_K)
-    found = zoo.elbo_decomposition(run.model, **run.examples, k=k, progress=run.progress)
+    found = zoo.elbo_decomposition(run.model, **run.examples, k=k)
     return _named(f"elbo_decomposition (k={k})", found.estimates, k)
 
 
 def active_units(run: Measured) -> Rows:
-    found = zoo.active_units(run.model, **run.examples, progress=run.progress)
-    rows = {"active units": Row(found.num_active, None, f"of {len(found.active)}")}
+    found = zoo.active_units(run.model, **run.examples)
+    rows = {"active units": Row(found.num_active, found.standard_error, f"of {len(found.active)}")}
     columns = [("variance", found.variance, "z^2")] + ([("KL", found.kl, "nats")] if found.kl is not None else [])
     for name, column, unit in columns:
         for j, (mean, error) in enumerate(zip(column.mean, column.standard_error)):
@@ -113,14 +128,12 @@ def active_units(run: Measured) -> Rows:
 
 
 def gaps(run: Measured) -> Rows:
-    found = zoo.gaps(run.model, **run.examples, k=run.k, progress=run.progress)
+    found = zoo.gaps(run.model, **run.examples, k=run.k)
     return _named(f"gaps (k={run.k})", found.estimates, run.k)
 
 
 def ais(run: Measured) -> Rows:
-    found = zoo.annealed_importance_sampling(
-        run.model, **run.examples, steps=STEPS, chains=CHAINS, progress=run.progress
-    )
+    found = zoo.annealed_importance_sampling(run.model, **run.examples, steps=STEPS, chains=CHAINS)
     rows = _named(f"ais ({STEPS} steps, {CHAINS} chains)", found.estimates)
     return {
         name: row._replace(unit="probability") if name.endswith("acceptance") else row for name, row in rows.items()

@@ -170,6 +170,8 @@ POINTS: Table = {
     "pinwheel": Entry(lambda: zoo.data.pinwheel, "five twisted normals"),
 }
 DATA: Table = IMAGES | POINTS
+# Images of what the classifier of `zoo.fashion_features` knows.
+CLOTHES = ("fashion-mnist-mini", "fashion-mnist")
 OF_MODEL: Table = {
     "log-likelihood": Entry(
         lambda: _metrics().log_likelihood, "ELBO, importance-sampled log p(x), bits; Burda et al. 2016"

@@ -1,4 +1,6 @@
+import math
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +38,13 @@ class ActiveUnits(NamedTuple):
     def num_active(self) -> int:
         """How many units are active."""
         return int(np.sum(self.active))
+
+    @property
+    def standard_error(self) -> float:
+        """Of `num_active`: how far the units whose variance is within its error of the threshold leave it open."""
+        above = (self.variance.mean - self.threshold) / np.maximum(self.variance.standard_error, 1e-30)
+        chances = [NormalDist().cdf(value) for value in above.tolist()]
+        return math.sqrt(sum(chance * (1 - chance) for chance in chances))
 
     @property
     def collapsed(self) -> Int[np.ndarray, " inactive"]:

@@ -3,6 +3,9 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
 import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, Float
@@ -37,6 +40,31 @@ def check_examples(call: str, model: AbstractVAE, xs: Any) -> None:
     image = len(model.data_shape) == 3
     support = (0.0, 1.0) if image else model.likelihood.support
     data.check_batch(xs, shape=model.data_shape, support=support, call=call)
+
+
+def check_latents(call: str, model: AbstractVAE, zs: Any) -> None:
+    """Refuse latents that are not this model's: drawn from its prior, or made of its posterior.
+
+    **Raises:** `ValueError` that names both shapes, before anything compiles.
+    """
+    x = jax.ShapeDtypeStruct(model.data_shape, jnp.float32)
+    own = [
+        _shapes(eqx.filter_eval_shape(lambda: model.latent_prior.sample(key=jr.key(0)))),
+        _shapes(eqx.filter_eval_shape(lambda x: model.posterior(x).mean, x)),
+    ]
+    found = _shapes(zs)
+    if [shape[1:] for shape in found] not in own or len({shape[:1] for shape in found}) != 1:
+        wanted = " and ".join("(" + ", ".join(["n", *map(str, shape)]) + ")" for shape in own[0])
+        raise ValueError(
+            f"`{call}` needs latents of shape {wanted}, got {' and '.join(map(str, found))}; `encode` and "
+            "`draw_latents` of the same model give such latents"
+        )
+    if found[0][0] == 0:
+        raise ValueError(f"`{call}` needs at least one latent, got none, shape {found[0]}; pass some")
+
+
+def _shapes(tree: Any) -> list[tuple[int, ...]]:
+    return [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
 
 
 def warn_if_rounded(call: str, model: AbstractVAE, xs: Any, observe: Callable | None) -> None:

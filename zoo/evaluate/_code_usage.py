@@ -26,20 +26,25 @@ class CodeUsage(NamedTuple):
 
 
 def code_usage(
-    model: AbstractVAE, xs: Array | np.ndarray, *, observe: Callable | None = None, key: PRNGKeyArray
+    model: AbstractVAE,
+    xs: Array | np.ndarray,
+    *,
+    observe: Callable | None = None,
+    progress: bool = False,
+    key: PRNGKeyArray,
 ) -> CodeUsage:
     r"""Which codes of a `VQVAE` the examples use: the counts over all places of all grids, and their perplexity.
 
     $$\exp\left(-\sum_j f_j \log f_j\right), \qquad f_j = \text{count}_j / \sum_i \text{count}_i$$
 
-    **Arguments:** `model`: a trained `VQVAE`; `xs`: `(n, ...)`, uint8 pixels or floats; `observe`, `key`: as in
-    `zoo.reconstruct`.
+    **Arguments:** `model`: a trained `VQVAE`; `xs`: `(n, ...)`, uint8 pixels or floats; `observe`, `progress`,
+    `key`: as in `zoo.reconstruct`.
 
     **Raises:** `ValueError` for a model without a codebook.
     """
     if not isinstance(model, VQVAE):
         raise ValueError(f"`code_usage` needs a `VQVAE`, got a `{type(model).__name__}`, which has no codebook")
-    index = draw_latents(model, xs, observe=observe, key=key).index
+    index = draw_latents(model, xs, observe=observe, progress=progress, key=key).index
     counts = jnp.bincount(index.reshape(-1), length=len(model.codebook)).astype(model.codebook.dtype)
     frequency = counts / jnp.sum(counts)
     return CodeUsage(counts, jnp.exp(jnp.sum(jax.scipy.special.entr(frequency))))

@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ._arrays import check_codes
 from ._estimate import Estimate, estimate
+from ._examples import over_rows
 from ._probes import linear_probe
 
 
@@ -33,6 +33,7 @@ def beta_vae_score(
     pairs: int = 64,
     train: int = 10_000,
     test: int = 5_000,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> Estimate:
     r"""How often a linear classifier tells which factor two data have in common from how far their codes are apart.
@@ -49,6 +50,7 @@ def beta_vae_score(
     - `codes`, `factors`: as in `mig`.
     - `pairs`: L.
     - `train`, `test`: points that the classifier is fitted to and judged on.
+    - `progress`: whether to show a bar.
 
     **Returns:** the accuracy with its standard error, that of the draws: 1 where every factor has a latent of its own,
     one over the number of factors where the codes are noise.
@@ -59,7 +61,7 @@ def beta_vae_score(
     section 3.
     """
     table = _table("beta_vae_score", codes, factors, pairs=pairs, train=train, test=test)
-    points, truth = _draw(_differences, table, pairs, jr.split(key, train + test))
+    points, truth = _draw(_differences, table, pairs, jr.split(key, train + test), "pairs" if progress else None)
     points, truth = np.asarray(points), np.asarray(truth)
     return linear_probe(points[:train], truth[:train], points[train:], truth[train:])
 
@@ -72,6 +74,7 @@ def factor_vae_score(
     train: int = 10_000,
     test: int = 5_000,
     threshold: int | float = 0.05,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> Estimate:
     r"""How often the latent that varies least tells which factor a batch has in common, by a majority of votes.
@@ -90,6 +93,7 @@ def factor_vae_score(
     - `train`, `test`: votes.
     - `threshold`: latents with a smaller standard deviation have collapsed and cast no vote; it is in the units of the
       codes, whose prior has deviation 1.
+    - `progress`: whether to show a bar.
 
     **Returns:** the accuracy with its standard error, that of the draws: 1 where every factor has a latent of its own,
     one over the number of factors where the codes are noise.
@@ -107,7 +111,7 @@ def factor_vae_score(
             f"{deviation.max():.3g}; the model has collapsed, or pass a smaller threshold"
         )
     table = table._replace(codes=table.codes[:, active] / jnp.asarray(deviation[active], table.codes.dtype)[None])
-    voters, truth = _draw(_least_varying, table, batch, jr.split(key, train + test))
+    voters, truth = _draw(_least_varying, table, batch, jr.split(key, train + test), "votes" if progress else None)
     voters, truth = np.asarray(voters), np.asarray(truth)
     votes = np.zeros((int(active.sum()), table.factors.shape[1]))
     np.add.at(votes, (voters[:train], truth[:train]), 1)
@@ -129,16 +133,16 @@ def _table(call: str, codes: Any, factors: Any, **counts: int) -> _Table:
     return _Table(jnp.asarray(codes.astype(np.float32)), *(jnp.asarray(part.astype(np.int32)) for part in parts))
 
 
-@eqx.filter_jit
-def _draw(judge, table, size, keys):
+def _draw(judge, table, size, keys, progress=None):
     """For each key a factor, a value of it at random, and what is judged of `size` codes that have this value."""
+    one = eqx.Partial(_drawn, judge, table, size)
+    return over_rows(one, keys, at_once=_AT_ONCE, block=32 * _AT_ONCE, progress=progress)
 
-    def one(key):
-        factor_key, judge_key = jr.split(key)
-        factor = jr.randint(factor_key, (), 0, table.factors.shape[1])
-        return judge(table, factor, size, judge_key), factor
 
-    return lax.map(one, keys, batch_size=min(_AT_ONCE, len(keys)))
+def _drawn(judge, table, size, key):
+    factor_key, judge_key = jr.split(key)
+    factor = jr.randint(factor_key, (), 0, table.factors.shape[1])
+    return judge(table, factor, size, judge_key), factor
 
 
 def _alike(table, factor, row, shape, key):

@@ -9,7 +9,11 @@ from ._estimate import Estimate
 
 
 def jackknife(
-    metric: Callable[..., Any], *sets: tuple[Array | np.ndarray, ...], groups: int = 10, key: PRNGKeyArray
+    metric: Callable[..., Any],
+    *sets: tuple[Array | np.ndarray, ...],
+    groups: int = 10,
+    progress: bool = False,
+    key: PRNGKeyArray,
 ) -> Estimate:
     r"""A metric of whole sets of rows with its standard error, by leaving out one group of rows after another.
 
@@ -27,6 +31,7 @@ def jackknife(
     - `metric`: a function of the arrays, in order, to a number, or to several in a sequence.
     - `sets`: one tuple for each set of independent rows, of the arrays that share these rows.
     - `groups`: g; the metric is computed g + 1 times.
+    - `progress`: whether to show a bar.
     - `key`: for the deal.
 
     **Returns:** the metric of all rows, and its standard error; of several, arrays of both.
@@ -37,6 +42,8 @@ def jackknife(
     Tukey, "Bias and confidence in not quite large samples", 1958; Shao & Wu, "A general theory for jackknife variance
     estimation", 1989, for groups.
     """
+    from tqdm import tqdm
+
     if groups < 2:
         raise ValueError(f"`jackknife(groups={groups})`: at least 2 are needed; 10 is the default")
     rows = []
@@ -48,7 +55,7 @@ def jackknife(
             raise ValueError(f"`jackknife(groups={groups})`: set {i} has {lengths[0]} rows; pass at least one a group")
         rows.append(np.asarray(jr.permutation(jr.fold_in(key, i), lengths[0])))
     values = []
-    for group in range(groups):
+    for group in tqdm(range(groups), unit=" groups", desc="jackknife", disable=not progress):
         # Groups of one size, what is left over being in none: all the calls share their shapes.
         kept = [_without(order, group, len(order) // groups) for order in rows]
         parts = [array[index] for arrays, index in zip(sets, kept, strict=True) for array in arrays]

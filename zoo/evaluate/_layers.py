@@ -18,6 +18,7 @@ def kl_per_layer(
     *,
     k: int = 100,
     observe: Callable | None = None,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> Float[Array, " n layers"]:
     r"""How many nats each layer of a hierarchical model costs: a layer near zero is not used.
@@ -27,7 +28,7 @@ def kl_per_layer(
     The terms add up to the whole KL divergence. Where inference runs upwards, a single term may be negative:
     its two densities do not share their condition.
 
-    **Arguments:** `model`, `xs`, `observe`, `key`: as in `log_likelihood`; `k`: draws for each example.
+    **Arguments:** `model`, `xs`, `observe`, `progress`, `key`: as in `log_likelihood`; `k`: draws for each example.
 
     **Returns:** `(n, layers)`, the layer next to the data first.
 
@@ -35,8 +36,8 @@ def kl_per_layer(
     """
     check_evaluation("kl_per_layer", model, xs, None, k=k, observe=observe)
     check_weights("kl_per_layer", model)
-    function = eqx.Partial(_terms, k=k)
-    return over_examples(function, model, xs, None, observe=observe, at_once=64, block=1024, progress=None, key=key)
+    function, bar = eqx.Partial(_terms, k=k), "layers" if progress else None
+    return over_examples(function, model, xs, None, observe=observe, at_once=64, block=1024, progress=bar, key=key)
 
 
 def _terms(model, x, *, k, key):

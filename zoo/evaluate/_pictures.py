@@ -2,13 +2,12 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 from ..models import AbstractVAE, ConditionalVAE, check_labels, given
-from ._checks import check_evaluation, check_weights
+from ._checks import check_evaluation, check_latents, check_weights
 from ._examples import over_examples, over_rows
 
 
@@ -18,16 +17,17 @@ def reconstruct(
     *,
     ys: Array | np.ndarray | None = None,
     observe: Callable | None = None,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> Float[Array, " n ..."]:
     r"""What the model makes of each example: $E[x' \mid z]$ at one $z \sim q(z \mid x)$.
 
     **Arguments:** `model`: a trained model; `xs`: `(n, ...)`, uint8 pixels or floats; `ys`: labels, for a
-    `ConditionalVAE`; `observe`: as in `zoo.fit`.
+    `ConditionalVAE`; `observe`: as in `zoo.fit`; `progress`: whether to show a bar.
 
     **Returns:** the likelihood's means, of the examples' shape.
     """
-    return _of_each("reconstruct", _reconstruction, model, xs, ys, observe, key)
+    return _of_each("reconstruct", _reconstruction, model, xs, ys, observe, progress, key)
 
 
 def _reconstruction(model, x, *, key):
@@ -40,6 +40,7 @@ def encode(
     *,
     ys: Array | np.ndarray | None = None,
     observe: Callable | None = None,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> PyTree[Float[Array, " n ..."]]:
     """The posterior mean of each example, E[z | x].
@@ -48,7 +49,7 @@ def encode(
 
     **Returns:** the means, `(n, ...)`; of a model whose z has layers, a tuple of them, the data's end first.
     """
-    return _of_each("encode", _mean, model, xs, ys, observe, key)
+    return _of_each("encode", _mean, model, xs, ys, observe, progress, key)
 
 
 def draw_latents(
@@ -57,6 +58,7 @@ def draw_latents(
     *,
     ys: Array | np.ndarray | None = None,
     observe: Callable | None = None,
+    progress: bool = False,
     key: PRNGKeyArray,
 ) -> PyTree[Shaped[Array, " n ..."]]:
     """One draw z ~ q(z | x) for each example: draws of the aggregated posterior.
@@ -65,7 +67,7 @@ def draw_latents(
 
     **Returns:** the draws, `(n, ...)`, of the structure of the model's z.
     """
-    return _of_each("draw_latents", _draw, model, xs, ys, observe, key)
+    return _of_each("draw_latents", _draw, model, xs, ys, observe, progress, key)
 
 
 def _draw(model, x, *, key):
@@ -76,25 +78,42 @@ def _mean(model, x, *, key):
     return model.posterior(x).mean
 
 
-def _of_each(call, function, model, xs, ys, observe, key):
+def _of_each(call, function, model, xs, ys, observe, progress, key):
     check_evaluation(call, model, xs, ys, k=1, observe=observe)
     check_weights(call, model)
-    return over_examples(function, model, xs, ys, observe=observe, at_once=256, block=1024, progress=None, key=key)
+    bar = call if progress else None
+    return over_examples(function, model, xs, ys, observe=observe, at_once=256, block=1024, progress=bar, key=key)
 
 
-@eqx.filter_jit
-def decode(model: AbstractVAE, zs: PyTree[Shaped[Array, " n ..."]]) -> Float[Array, " n ..."]:
+def decode(
+    model: AbstractVAE, zs: PyTree[Shaped[Array | np.ndarray, " n ..."]], *, progress: bool = False
+) -> Float[Array, " n ..."]:
     """The likelihood's mean at each latent, $E[x | z]$: what a picture of z shows.
 
-    **Arguments:** `model`: a trained model; `zs`: latents `(n, ...)`, such as `encode` returns.
+    **Arguments:** `model`: a trained model; `zs`: latents `(n, ...)`, such as `encode` returns; `progress`: whether
+    to show a bar.
 
     **Returns:** the means `(n, ...)`, of the examples' shape; pixels in [0, 1].
+
+    **Raises:** `ValueError` for no latents, latents of another model's shape, and weights that are NaN.
     """
-    return jax.vmap(lambda z: model.likelihood.mean(model.decode(z)))(zs)
+    check_latents("decode(zs)", model, zs)
+    check_weights("decode", model)
+    return over_rows(eqx.Partial(_decoded, model), zs, at_once=256, block=1024, progress="decode" if progress else None)
+
+
+def _decoded(model, z):
+    return model.likelihood.mean(model.decode(z))
 
 
 def sample(
-    model: AbstractVAE, n: int | None = None, *, y: Any = None, noise: bool = False, key: PRNGKeyArray
+    model: AbstractVAE,
+    n: int | None = None,
+    *,
+    y: Any = None,
+    noise: bool = False,
+    progress: bool = False,
+    key: PRNGKeyArray,
 ) -> Float[Array, " n ..."]:
     r"""Examples from the model: $z \sim p(z)$, then the likelihood.
 
@@ -105,6 +124,7 @@ def sample(
     - `y`: for a `ConditionalVAE`: one label, or `n` of them.
     - `noise`: `True` for $x \sim p(x \mid z)$, a sample of the model's density, observation noise included;
       `False` for $E[x \mid z]$, what a picture shows.
+    - `progress`: whether to show a bar.
 
     **Raises:** `ValueError` for n below 1, for labels that the model does not take and for weights that are NaN.
     """
@@ -118,7 +138,8 @@ def sample(
         raise ValueError(f"`sample(n={n})`: at least 1 is needed")
     check_labels("sample(y)", model, ys, n)
     check_weights("sample", model)
-    return over_rows(eqx.Partial(_sample, model, noise), (ys, jr.split(key, n)), at_once=256, block=1024, progress=None)
+    rows, bar = (ys, jr.split(key, n)), "sample" if progress else None
+    return over_rows(eqx.Partial(_sample, model, noise), rows, at_once=256, block=1024, progress=bar)
 
 
 def _sample(model, noise, row):

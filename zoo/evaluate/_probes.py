@@ -60,10 +60,12 @@ def knn_probe(
     test_labels: Array | np.ndarray | None,
     *,
     k: int = 5,
+    progress: bool = False,
 ) -> Estimate:
     """How often the majority of the k nearest codes has the right label; of equal majorities, the one met first.
 
-    **Arguments:** as in `linear_probe`; `k`: neighbours, by Euclidean distance between the codes as they are.
+    **Arguments:** as in `linear_probe`; `k`: neighbours, by Euclidean distance between the codes as they are;
+    `progress`: whether to show a bar.
 
     **Returns:** the accuracy on the test codes with its standard error, that of the test codes being a sample.
 
@@ -72,7 +74,7 @@ def knn_probe(
     points, classes, tests, truth, count = _check("knn_probe", codes, labels, test_codes, test_labels)
     if not 1 <= k <= len(points):
         raise ValueError(f"`knn_probe(k={k})`: there are {len(points)} codes; pass k from 1 to {len(points)}")
-    _, index = nearest(tests, points, k)
+    _, index = nearest(tests, points, k, progress="neighbours" if progress else None)
     predicted = np.asarray(_majority(jnp.asarray(index), classes, count))
     return estimate((predicted == truth).astype(np.float64))
 
