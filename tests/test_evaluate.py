@@ -97,14 +97,15 @@ def test_latents_decode_to_means_and_those_of_another_model_are_refused():
     zs = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)  # more than are decoded at once
     expected = zs @ np.asarray(layer.weight) + np.asarray(layer.bias)
     np.testing.assert_allclose(evaluate.decode(model, zs), expected, rtol=1e-5, atol=1e-5)
-    layers = zoo.HierarchicalVAE(3, (4, 2), networks=zoo.nn.fully_connected(width_size=2, depth=1), key=jr.key(0))
+    networks = zoo.nn.fully_connected(width_size=2, depth=1)
+    layers = zoo.HierarchicalVAE(3, (4, 2), networks=networks, likelihood=model.likelihood, key=jr.key(0))
     assert evaluate.decode(layers, zoo.encode(layers, XS, key=jr.key(0))).shape == XS.shape
     for model, latents, message in [
         (model, zs[:, :1], r"`decode\(zs\)` needs latents of shape \(n, 2\), got \(300, 1\); `encode`"),
         (model, zs[0], r"\(n, 2\), got \(2,\)"),
         (model, zs[:0], "at least one latent"),
         (layers, zs, r"\(n, 4\) and \(n, 2\), got \(300, 2\)"),
-        (layers, (np.zeros((3, 4)), zs), r"got \(3, 4\) and \(300, 2\)"),
+        (layers, (zs, zs), r"got \(300, 2\) and \(300, 2\)"),
     ]:
         with pytest.raises(ValueError, match=message):
             evaluate.decode(model, latents)
