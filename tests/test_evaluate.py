@@ -10,6 +10,8 @@ from linear_gaussian import exact_log_likelihood, linear_gaussian
 
 import zoo
 from zoo import evaluate, objectives
+from zoo.evaluate import _checks, _examples
+from zoo.train._measure import measurement
 
 
 XS = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
@@ -175,8 +177,18 @@ def test_no_draws_are_refused():
     ):
         with pytest.raises(ValueError, match="k >= 1"):
             call()
-    with pytest.raises(ValueError, match="n=0"):
+    with pytest.raises(ValueError, match=r"`sample\(n=0\)`"):
         zoo.sample(model, 0, key=jr.key(0))
+    with pytest.raises(ValueError, match=r"`log_likelihood\(chunk_size=0\)` .* pass chunk_size >= 1"):
+        zoo.log_likelihood(model, XS, chunk_size=0, key=jr.key(0))
+
+
+def test_numbers_of_draws_are_whole_and_may_be_numpy_s():
+    with pytest.raises(ValueError, match=r"`gaps\(draws=2.5\)` needs a whole number; pass draws >= 1"):
+        _checks.check_counts("gaps", steps=3, draws=2.5)
+    zeros = eqx.Partial(lambda size, x: x + jnp.zeros(size, jnp.int32), np.int64(2))
+    rows = _examples.over_rows(zeros, np.arange(3, dtype=np.int32), at_once=2, block=2, progress=None)
+    np.testing.assert_array_equal(rows, [[0, 0], [1, 1], [2, 2]])
 
 
 def test_a_continuous_density_of_rounded_pixels_warns():
@@ -189,8 +201,6 @@ def test_a_continuous_density_of_rounded_pixels_warns():
 
 def temporaries(monkeypatch, model, n, k):
     """Bytes that XLA sets aside in the program that `log_likelihood` would run."""
-    from zoo.evaluate import _examples
-
     found, block = [], _examples._block
 
     def measured(*arguments):
@@ -232,5 +242,15 @@ def test_weights_that_are_not_numbers_are_refused():
 def test_examples_with_infinite_weights_are_named():
     model = zoo.MLPVAE(1, 1, depth=0, likelihood=zoo.likelihoods.gaussian(scale=1e-10), key=jr.key(0))
     xs = np.array([[0.0], [1e20], [1.0], [-1e20]], np.float32)
-    with pytest.raises(FloatingPointError, match=r"2 of 4 examples .* examples 1 \(.*\), 3 \(.*\);"):
-        zoo.log_likelihood(model, xs, k=3, key=jr.key(0))
+    elbo = dict(objective=objectives.elbo, k=3)
+    weight = lambda m: m.encoder.layers.layers[0].weight
+    steep = eqx.tree_at(weight, model, replace_fn=lambda w: w.at[:, 0].set(1e30))
+    for call in (
+        lambda: zoo.log_likelihood(model, xs, k=3, key=jr.key(0)),
+        lambda: zoo.bound(model, xs, **elbo, key=jr.key(0)),
+        lambda: zoo.active_units(steep, xs, key=jr.key(0)),
+    ):
+        with pytest.raises(FloatingPointError, match=r"2 of 4 examples .* examples 1 \(.*\), 3 \(.*\);"):
+            call()
+    # In training such a held-out example is a value like any other.
+    assert np.isnan(measurement(xs, None, xs, None, **elbo, observe=zoo.data.scale)(model, jr.key(0)))

@@ -139,6 +139,8 @@ def test_the_cost_of_the_layers_adds_up():
     draws = jax.jit(jax.vmap(lambda x: model.draw(x, k=2000, key=jr.key(2))))(xs)
     whole = np.mean(np.asarray(draws.log_posterior) - np.asarray(draws.log_prior), axis=1)
     np.testing.assert_allclose(np.sum(layers, axis=1), whole, atol=0.6)
+    with pytest.raises(ValueError, match="needs a `HierarchicalVAE`, got a `MLPVAE`"):
+        zoo.evaluate.kl_per_layer(zoo.MLPVAE(2, 1, width_size=2, depth=1, key=jr.key(0)), xs, key=jr.key(1))
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,11 @@ def table(evaluation: dict[str, Any], more: list[tuple[str, str]]) -> str:
     for rows in groups:
         lines.append(record.of(rows))
         for name, value in rows.items():
-            error = "" if value["standard_error"] is None else f" +- {value['standard_error']:.3g}"
-            lines.append(f"  {name:<{width}}  {value['mean']:.6g}{error} {value['unit']}")
+            lines.append(f"  {name:<{width}}  {with_error(value)} {value['unit']}")
     return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in more)])
+
+
+def with_error(row: dict[str, Any]) -> str:
+    """The number with its standard error; of a single example there is none."""
+    error = "" if row["standard_error"] is None else f" +- {row['standard_error']:.3g}"
+    return f"{row['mean']:.6g}{error}"

@@ -6,6 +6,7 @@ from typing import Any
 from . import _build as build, _names as names, _run as runs
 from ._arguments import Sweep, Train
 from ._devices import mesh_of
+from ._evaluate import with_error
 from ._job import Job, finish, numbers, prepare
 
 
@@ -115,7 +116,7 @@ def _table(over: str, values: list[Any], rows: list[dict[str, Any]]) -> str:
             cells.append([f"{value:g}", f"not finite at step {row['not_finite_at_step']}", *[""] * (len(columns) - 1)])
             continue
         measured = [row["metrics"][name] for name in columns]
-        cells.append([f"{value:g}", *(f"{m['mean']:.6g} +- {m['standard_error']:.3g}" for m in measured)])
+        cells.append([f"{value:g}", *map(with_error, measured)])
     means = [[row["metrics"][name]["mean"] for row in rows if row["metrics"]] for name in columns]
     if over == "seed" and columns and len(means[0]) > 1:
         cells.append(["all", *(f"{np.mean(m):.6g}, deviation {np.std(m, ddof=1):.3g}" for m in means)])

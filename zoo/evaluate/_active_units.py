@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ..models import AbstractVAE
 from ..posteriors import DiagonalNormal, Laplace
-from ._checks import check_evaluation, check_weights
+from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
 
@@ -101,6 +101,7 @@ def active_units(
         progress="active units" if progress else None,
         key=key,
     )
+    check_finite("active_units", means)
     return ActiveUnits(_variance(means), None if kls is None else estimate(kls), threshold)
 
 

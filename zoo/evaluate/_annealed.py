@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..models import AbstractVAE
 from ._annealing import Path, from_prior, planned
-from ._checks import check_continuous, check_evaluation, check_finite, check_weights
+from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
 from ._log_likelihood import draws_alive
@@ -95,10 +95,7 @@ def annealed_importance_sampling(
 
 
 def check_annealing(call: str, model: AbstractVAE, steps: int, leapfrogs: int, chains: int) -> None:
-    if min(steps, leapfrogs, chains) < 1:
-        raise ValueError(
-            f"`{call}(steps={steps}, leapfrogs={leapfrogs}, chains={chains})`: at least 1 of each is needed"
-        )
+    check_counts(call, steps=steps, leapfrogs=leapfrogs, chains=chains)
     check_weights(call, model)
     check_continuous(call, model)
 

@@ -20,14 +20,23 @@ def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int,
 
     **Arguments:** `call`: the name of the caller, for the message; the others as in `log_likelihood`.
 
-    **Raises:** `ValueError` for `k` below 1, for examples of another shape, dtype or range than the
-    model's, and for labels that it does not take.
+    **Raises:** `ValueError` for a `k` that is no whole number or below 1, for examples of another shape, dtype or
+    range than the model's, and for labels that it does not take.
     """
-    if k < 1:
-        raise ValueError(f"`{call}(k={k})`: at least one draw is needed; pass k >= 1")
+    check_counts(call, k=k)
     check_examples(f"{call}(xs)", model, xs)
     check_labels(f"{call}(ys)", model, ys, len(xs))
     warn_if_rounded(call, model, xs, observe)
+
+
+def check_counts(call: str, *, at_least: int = 1, **counts: Any) -> None:
+    """Refuse numbers of draws, steps and the like that are no whole numbers, or too small.
+
+    **Raises:** `ValueError` that names the first such argument.
+    """
+    for name, count in counts.items():
+        if not isinstance(count, int | np.integer) or count < at_least:
+            raise ValueError(f"`{call}({name}={count})` needs a whole number; pass {name} >= {at_least}")
 
 
 def check_examples(call: str, model: AbstractVAE, xs: Any) -> None:
@@ -95,14 +104,16 @@ def check_weights(call: str, model: AbstractVAE) -> None:
             )
 
 
-def check_finite(call: str, values: Float[Array, " n"]) -> Float[Array, " n"]:
+def check_finite(call: str, values: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
     """The values, if all are finite.
 
     **Raises:** `FloatingPointError` that names the examples whose weights were infinite or not numbers.
     """
-    bad = np.flatnonzero(~np.isfinite(np.asarray(values)))
+    rows = np.asarray(values).reshape(len(values), -1)
+    odd = ~np.isfinite(rows)
+    bad = np.flatnonzero(odd.any(axis=1))
     if bad.size:
-        few = ", ".join(f"{i} ({float(values[int(i)])})" for i in bad[:10]) + (", ..." if bad.size > 10 else "")
+        few = ", ".join(f"{i} ({rows[i][odd[i]][0]})" for i in bad[:10]) + (", ..." if bad.size > 10 else "")
         raise FloatingPointError(
             f"`{call}`: {bad.size} of {len(values)} examples have no finite value, as all their draws weigh nothing "
             f"or one is infinite or no number: examples {few}; look at these examples, or at the model's scales there"

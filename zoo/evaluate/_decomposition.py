@@ -12,7 +12,7 @@ from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ..models import AbstractVAE
-from ._checks import check_evaluation, check_finite, check_weights
+from ._checks import check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples, over_rows
 from ._log_likelihood import draws_alive
@@ -100,12 +100,10 @@ def elbo_decomposition(
     """
     check_evaluation("elbo_decomposition", model, xs, ys, k=k, observe=observe)
     check_weights("elbo_decomposition", model)
+    check_counts("elbo_decomposition", components=components, at_least=2)
     n = len(xs)
-    if n < 2 or components < 2:
-        raise ValueError(
-            f"`elbo_decomposition(components={components})` of {n} examples: q(z) mixes at least 2 posteriors of at "
-            "least 2 examples; pass more"
-        )
+    if n < 2:
+        raise ValueError(f"`elbo_decomposition` needs at least 2 examples for q(z) to mix, got {n}; pass more")
     draws_key, mixture_key = jr.split(key)
     alive = draws_alive(model)
     draws = over_examples(

@@ -53,6 +53,8 @@ def over_rows(
     """
     from tqdm import tqdm
 
+    # A NumPy number would be traced, and none can be a size.
+    function = jax.tree.map(lambda leaf: leaf.item() if isinstance(leaf, np.integer) else leaf, function)
     n = len(jax.tree.leaves(rows)[0])
     at_once = min(at_once, n)
     block = min(max(block // at_once, 1) * at_once, -(-n // at_once) * at_once)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ._arrays import check_codes
+from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._examples import over_rows
 from ._probes import linear_probe
@@ -123,9 +124,7 @@ def _table(call: str, codes: Any, factors: Any, **counts: int) -> _Table:
     codes, factors = check_codes(call, codes, factors)
     if factors.shape[1] < 2:
         raise ValueError(f"`{call}(factors)` tells factors apart and needs at least 2, got 1; use `mig`")
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"`{call}({name}={count})`: at least 1 is needed")
+    check_counts(call, **counts)
     size = int(factors.max()) + 1
     count = np.stack([np.bincount(factor, minlength=size) for factor in factors.T])
     order = np.argsort(factors, axis=0, kind="stable").T

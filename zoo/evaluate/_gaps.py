@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._draws import over_draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
-from ._checks import check_continuous, check_evaluation, check_finite, check_weights
+from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
 from ._log_likelihood import draws_alive
@@ -96,8 +96,7 @@ def gaps(
 
     Cremer, Li and Duvenaud, "Inference Suboptimality in Variational Autoencoders", 2018, equations 4 to 6.
     """
-    if min(steps, draws) < 1:
-        raise ValueError(f"`gaps(steps={steps}, draws={draws})`: at least 1 of each is needed")
+    check_counts("gaps", steps=steps, draws=draws)
     check_evaluation("gaps", model, xs, ys, k=k, observe=observe)
     check_weights("gaps", model)
     check_continuous("gaps", model)

@@ -1,14 +1,15 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from ._checks import check_counts
+
 
 def binned(codes: Float[np.ndarray, " n latents"], bins: int, call: str) -> Int[np.ndarray, " n latents"]:
     """Each latent's bin, of equal width from its smallest to its largest value.
 
     **Raises:** `ValueError` for fewer than 2 bins.
     """
-    if bins < 2:
-        raise ValueError(f"`{call}(bins={bins})`: at least 2 bins are needed to tell codes apart; 20 is the custom")
+    check_counts(call, bins=bins, at_least=2)
     low, high = codes.min(axis=0), codes.max(axis=0)
     width = np.where(high > low, high - low, 1.0)
     return np.minimum((codes - low) / width * bins, bins - 1).astype(np.int64)

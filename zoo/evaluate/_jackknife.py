@@ -5,6 +5,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from ._checks import check_counts
 from ._estimate import Estimate
 
 
@@ -44,8 +45,7 @@ def jackknife(
     """
     from tqdm import tqdm
 
-    if groups < 2:
-        raise ValueError(f"`jackknife(groups={groups})`: at least 2 are needed; 10 is the default")
+    check_counts("jackknife", groups=groups, at_least=2)
     rows = []
     for i, arrays in enumerate(sets):
         lengths = [len(array) for array in arrays]

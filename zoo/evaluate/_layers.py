@@ -6,14 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..models import HierarchicalVAE
+from ..models import AbstractVAE, HierarchicalVAE
 from ..models._vae import draw_keys
-from ._checks import check_evaluation, check_weights
+from ._checks import check_evaluation, check_finite, check_weights
 from ._examples import over_examples
+from ._log_likelihood import draws_alive
 
 
 def kl_per_layer(
-    model: HierarchicalVAE,
+    model: AbstractVAE,
     xs: Array | np.ndarray,
     *,
     k: int = 100,
@@ -28,16 +29,33 @@ def kl_per_layer(
     The terms add up to the whole KL divergence. Where inference runs upwards, a single term may be negative:
     its two densities do not share their condition.
 
-    **Arguments:** `model`, `xs`, `observe`, `progress`, `key`: as in `log_likelihood`; `k`: draws for each example.
+    **Arguments:** `model`: a `HierarchicalVAE`; `xs`, `observe`, `progress`, `key`: as in `log_likelihood`; `k`:
+    draws for each example.
 
     **Returns:** `(n, layers)`, the layer next to the data first.
 
+    **Raises:** as `log_likelihood`; `ValueError` for a model without layers.
+
     Sønderby et al., "Ladder Variational Autoencoders", 2016, section 3.2.
     """
+    if not isinstance(model, HierarchicalVAE):
+        raise ValueError(
+            f"`kl_per_layer` needs a `HierarchicalVAE`, got a `{type(model).__name__}`; use `active_units`"
+        )
     check_evaluation("kl_per_layer", model, xs, None, k=k, observe=observe)
     check_weights("kl_per_layer", model)
-    function, bar = eqx.Partial(_terms, k=k), "layers" if progress else None
-    return over_examples(function, model, xs, None, observe=observe, at_once=64, block=1024, progress=bar, key=key)
+    values = over_examples(
+        eqx.Partial(_terms, k=k),
+        model,
+        xs,
+        None,
+        observe=observe,
+        at_once=max(10 * draws_alive(model) // k, 1),
+        block=1024,
+        progress="layers" if progress else None,
+        key=key,
+    )
+    return check_finite("kl_per_layer", values)
 
 
 def _terms(model, x, *, k, key):

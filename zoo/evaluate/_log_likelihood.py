@@ -12,7 +12,7 @@ from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
-from ._checks import check_evaluation, check_finite, check_weights
+from ._checks import check_counts, check_evaluation, check_finite, check_weights
 from ._examples import over_examples
 
 
@@ -42,6 +42,7 @@ def log_likelihood(
     - `k`: draws for each example.
     - `observe`: as in `zoo.fit`; its noise comes from `key`, one draw for each example.
     - `chunk_size`: draws alive at a time; chosen by the size of an example unless given.
+    - `progress`: whether to show a bar.
     - `key`: draw i of example j depends on the key, i and j alone, so chunks change nothing but rounding.
 
     **Returns:** one estimate for each example, `(n,)`; `zoo.evaluate.estimate` gives their mean and its
@@ -54,6 +55,8 @@ def log_likelihood(
     """
     check_evaluation("log_likelihood", model, xs, ys, k=k, observe=observe)
     check_weights("log_likelihood", model)
+    if chunk_size is not None:
+        check_counts("log_likelihood", chunk_size=chunk_size)
     alive = draws_alive(model) if chunk_size is None else chunk_size
     chunk = min(k, alive)
     values = over_examples(
@@ -107,11 +110,13 @@ def bound(
     **Arguments:** `objective`: one of `zoo.objectives`; the others as in `log_likelihood`.
 
     **Returns:** one value for each example, `(n,)`. It bounds the log-likelihood if the objective does.
+
+    **Raises:** as `log_likelihood`.
     """
     check_evaluation("bound", model, xs, ys, k=k, observe=observe)
     check_weights("bound", model)
     at_once = max(10 * draws_alive(model) // k, 1)
-    return over_examples(
+    values = over_examples(
         eqx.Partial(_judged, objective=objective, k=k),
         model,
         xs,
@@ -122,6 +127,7 @@ def bound(
         progress="bound" if progress else None,
         key=key,
     )
+    return check_finite("bound", values)
 
 
 def _judged(model, x, *, objective, k, key):

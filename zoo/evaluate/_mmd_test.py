@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._arrays import as_pair
 from ._blocks import blocks
+from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._neighbours import squared_distances
 
@@ -77,8 +78,7 @@ def mmd_test(
     n, m = len(points), len(others)
     if min(n, m) < 2:
         raise ValueError(f"`mmd_test`: each set needs pairs, got {n} and {m} points; pass at least 2 of each")
-    if permutations < 1:
-        raise ValueError(f"`mmd_test(permutations={permutations})`: at least 1 is needed; 500 is the default")
+    check_counts("mmd_test", permutations=permutations)
     if scale is None:
         few = _centred(jnp.concatenate([points[:_FOR_SCALE], others[:_FOR_SCALE]]))
         squared = np.asarray(squared_distances(few, few))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
 from ..models import AbstractVAE, ConditionalVAE, check_labels, given
-from ._checks import check_evaluation, check_latents, check_weights
+from ._checks import check_counts, check_evaluation, check_latents, check_weights
 from ._examples import over_examples, over_rows
 
 
@@ -134,8 +134,7 @@ def sample(
         n = (1 if ys.ndim <= alone else len(ys)) if n is None else n
         ys = np.broadcast_to(ys, (n, *ys.shape)) if ys.ndim <= alone else ys
     n = 1 if n is None else n
-    if n < 1:
-        raise ValueError(f"`sample(n={n})`: at least 1 is needed")
+    check_counts("sample", n=n)
     check_labels("sample(y)", model, ys, n)
     check_weights("sample", model)
     rows, bar = (ys, jr.split(key, n)), "sample" if progress else None

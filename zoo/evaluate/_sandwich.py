@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..models import AbstractVAE, check_labels
 from ._annealed import check_annealing, examples_at_once, log_mean
 from ._annealing import Path, from_prior, planned
-from ._checks import check_finite
+from ._checks import check_counts, check_finite
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
 
@@ -64,8 +64,7 @@ def sandwich(
     Grosse et al., "Sandwiching the marginal likelihood using bidirectional Monte Carlo", 2015, section 4; Wu et al.,
     "On the Quantitative Analysis of Decoder-Based Generative Models", 2017, section 4.2.
     """
-    if n < 1:
-        raise ValueError(f"`sandwich(n={n})`: at least 1 example is needed")
+    check_counts("sandwich", n=n)
     check_annealing("sandwich", model, steps, leapfrogs, chains)
     check_labels("sandwich(ys)", model, ys, n)
     at_once = examples_at_once(model, 2 * chains)
