@@ -103,7 +103,7 @@ def test_latents_decode_to_means_and_those_of_another_model_are_refused():
     layers = zoo.HierarchicalVAE(3, (4, 2), networks=networks, likelihood=model.likelihood, key=jr.key(0))
     assert evaluate.decode(layers, zoo.encode(layers, XS, key=jr.key(0))).shape == XS.shape
     for model, latents, message in [
-        (model, zs[:, :1], r"`decode\(zs\)` needs latents of shape \(n, 2\), got \(300, 1\); `encode`"),
+        (model, zs[:, :1], r"`decode\(zs\)` needs latents of shape \(n, 2\), got \(300, 1\); `draw_latents`"),
         (model, zs[0], r"\(n, 2\), got \(2,\)"),
         (model, zs[:0], "at least one latent"),
         (layers, zs, r"\(n, 4\) and \(n, 2\), got \(300, 2\)"),

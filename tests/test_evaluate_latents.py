@@ -62,6 +62,8 @@ def test_active_units_are_those_whose_means_move():
     assert found._replace(threshold=found.variance.mean[0]).standard_error == pytest.approx(0.5)
     # Gaussian data: the variance's own variance is 2 sigma^4 / (n - 1).
     assert found.variance.standard_error[0] == pytest.approx(found.variance.mean[0] * (2 / 2000) ** 0.5, rel=0.15)
+    # Two examples say little, and they say so.
+    assert zoo.active_units(collapsed, XS[:2], key=jr.key(0)).variance.standard_error[0] > 0
 
 
 def gaussian_parts(model):

@@ -148,6 +148,9 @@ def test_the_p_value_is_uniform_where_the_distributions_agree():
     # Unbiased: the mean over many pairs of sets is 0.
     values = [test.squared_mmd.mean for test in tests]
     assert abs(np.mean(values)) < 4 * stats.sem(values)
+    # Points that are all alike stay as they are, however they are dealt.
+    alike = np.ones((2, 16, 2), np.float32)
+    assert evaluate.mmd_test(*alike, scale=1.0, permutations=39, key=jr.key(0)).p_value.mean == 1
     # The standard error is on the safe side here, by the root of 2.
     errors = [test.squared_mmd.standard_error for test in tests]
     assert np.sqrt(np.mean(np.square(errors))) / np.std(values) == pytest.approx(np.sqrt(2), rel=0.15)
@@ -211,6 +214,13 @@ def test_fashion_features_tell_the_classes_apart():
 def test_the_jackknife_of_a_mean_is_its_standard_error():
     found = evaluate.jackknife(lambda xs: xs.mean(), (REAL[:, 0],), groups=60, key=jr.key(0))
     np.testing.assert_allclose(found, (REAL[:, 0].mean(), stats.sem(REAL[:, 0])), rtol=1e-5)
+
+
+def test_the_jackknife_leaves_every_row_out_once():
+    """Of 19 rows in 10 groups too, the last smaller than the others."""
+    values = np.random.default_rng(5).normal(size=(300, 19))
+    errors = [evaluate.jackknife(np.mean, (xs,), key=jr.key(i)).standard_error for i, xs in enumerate(values)]
+    assert np.mean(np.square(errors)) == pytest.approx(1 / 19, rel=0.2)
 
 
 def test_the_jackknife_of_two_sets_keeps_rows_together():

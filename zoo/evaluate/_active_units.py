@@ -113,10 +113,11 @@ def _mean_and_kl(model, x, *, key):
 
 
 def _variance(means: Float[Array, " n units"]) -> Estimate:
-    """The variance over the examples; its standard error by the fourth moment."""
+    """The variance over the examples; its standard error by the fourth moment, for any number of them."""
     values, n = np.asarray(means, np.float64), len(means)
     squares = (values - values.mean(axis=0, keepdims=True)) ** 2
-    return Estimate(squares.sum(axis=0) / (n - 1), squares.std(axis=0) / np.sqrt(n))
+    variance = squares.sum(axis=0) / (n - 1)
+    return Estimate(variance, np.sqrt((squares.var(axis=0) + 2 / (n - 1) * variance**2) / n))
 
 
 def _with_error(found: Estimate, unit: int) -> str:

@@ -57,7 +57,7 @@ def check_codes(
 def check_columns(call: str, name: str, columns: Any, count: int) -> tuple[int, ...]:
     """Numbers of columns, counted from the front."""
     for column in columns:
-        if not -count <= column < count:
+        if not isinstance(column, int | np.integer) or not -count <= column < count:
             raise ValueError(f"`{call}({name}={tuple(columns)})`: there are {count} factors; count them from 0")
     return tuple(sorted({column % count for column in columns}))
 

@@ -52,21 +52,21 @@ def check_examples(call: str, model: AbstractVAE, xs: Any) -> None:
 
 
 def check_latents(call: str, model: AbstractVAE, zs: Any) -> None:
-    """Refuse latents that are not this model's: drawn from its prior, or made of its posterior.
+    """Refuse latents that are of another shape than those of this model's prior and posterior.
 
     **Raises:** `ValueError` that names both shapes, before anything compiles.
     """
     x = jax.ShapeDtypeStruct(model.data_shape, jnp.float32)
     own = [
         _shapes(eqx.filter_eval_shape(lambda: model.latent_prior.sample(key=jr.key(0)))),
-        _shapes(eqx.filter_eval_shape(lambda x: model.posterior(x).mean, x)),
+        _shapes(eqx.filter_eval_shape(lambda x: model.posterior(x).sample(key=jr.key(0)), x)),
     ]
     found = _shapes(zs)
     if [shape[1:] for shape in found] not in own or len({shape[:1] for shape in found}) != 1:
         wanted = " and ".join("(" + ", ".join(["n", *map(str, shape)]) + ")" for shape in own[0])
         raise ValueError(
-            f"`{call}` needs latents of shape {wanted}, got {' and '.join(map(str, found))}; `encode` and "
-            "`draw_latents` of the same model give such latents"
+            f"`{call}` needs latents of shape {wanted}, got {' and '.join(map(str, found))}; "
+            "`draw_latents` of the same model gives such latents, and `encode` where z is continuous"
         )
     if found[0][0] == 0:
         raise ValueError(f"`{call}` needs at least one latent, got none, shape {found[0]}; pass some")

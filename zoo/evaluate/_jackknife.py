@@ -20,9 +20,9 @@ def jackknife(
 
     $$\sqrt{\frac{g - 1}{g} \sum_{i=1}^g (\theta_{-i} - \bar\theta)^2}$$
 
-    for the metric $\theta_{-i}$ without group i of g. Rows are dealt to the groups at random. For metrics that are
-    smooth in each row's weight, such as `mig`, `sap`, `dci`, `modularity`, `frechet_distance`; not for those made of
-    nearest neighbours, which bring their own.
+    for the metric $\theta_{-i}$ without group i of g. Rows are dealt to the groups at random, as evenly as can be. For
+    metrics that are smooth in each row's weight, such as `mig`, `sap`, `dci`, `modularity`, `frechet_distance`; not for
+    those made of nearest neighbours, which bring their own.
 
         jackknife(lambda codes, factors: mig(codes, factors).score, (codes, factors), key=key)
         jackknife(frechet_distance, (real,), (samples,), key=key)
@@ -53,16 +53,11 @@ def jackknife(
             raise ValueError(f"`jackknife`: the arrays of set {i} have {lengths} rows; pass arrays with the same rows")
         if lengths[0] < groups:
             raise ValueError(f"`jackknife(groups={groups})`: set {i} has {lengths[0]} rows; pass at least one a group")
-        rows.append(np.asarray(jr.permutation(jr.fold_in(key, i), lengths[0])))
+        rows.append(np.array_split(np.asarray(jr.permutation(jr.fold_in(key, i), lengths[0])), groups))
     values = []
     for group in tqdm(range(groups), unit=" groups", desc="jackknife", disable=not progress):
-        # Groups of one size, what is left over being in none: all the calls share their shapes.
-        kept = [_without(order, group, len(order) // groups) for order in rows]
+        kept = [np.sort(np.concatenate(dealt[:group] + dealt[group + 1 :])) for dealt in rows]
         parts = [array[index] for arrays, index in zip(sets, kept, strict=True) for array in arrays]
         values.append(np.asarray(metric(*parts), np.float64))
     whole = np.asarray(metric(*(array for arrays in sets for array in arrays)), np.float64)
     return Estimate(whole, np.asarray(np.sqrt((groups - 1) * np.var(values, axis=0))))
-
-
-def _without(order, group, size):
-    return np.sort(np.delete(order, np.s_[group * size : (group + 1) * size]))

@@ -90,8 +90,8 @@ def decode(
 ) -> Float[Array, " n ..."]:
     """The likelihood's mean at each latent, $E[x | z]$: what a picture of z shows.
 
-    **Arguments:** `model`: a trained model; `zs`: latents `(n, ...)`, such as `encode` returns; `progress`: whether
-    to show a bar.
+    **Arguments:** `model`: a trained model; `zs`: latents `(n, ...)`, such as `draw_latents` returns, and `encode` of
+    a model whose z is continuous; `progress`: whether to show a bar.
 
     **Returns:** the means `(n, ...)`, of the examples' shape; pixels in [0, 1].
 

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ._arrays import as_pair
+from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._neighbours import count_within, nearest
 
@@ -96,8 +97,9 @@ def _bar(progress):
 
 
 def _check_k(call: str, k: int, **sets: Any) -> None:
+    check_counts(call, k=k)
     for name, points in sets.items():
-        if not 1 <= k < len(points):
+        if k >= len(points):
             raise ValueError(
                 f"`{call}(k={k})`: each of the {len(points)} points of `{name}` needs k others; pass more points, or k "
                 f"from 1 to {len(points) - 1}"

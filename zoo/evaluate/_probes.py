@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array
 
 from ._arrays import as_pair, check_labels_of
+from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._neighbours import nearest
 
@@ -72,7 +73,8 @@ def knn_probe(
     **Raises:** as `linear_probe`, and `ValueError` for k below 1 or above the number of codes.
     """
     points, classes, tests, truth, count = _check("knn_probe", codes, labels, test_codes, test_labels)
-    if not 1 <= k <= len(points):
+    check_counts("knn_probe", k=k)
+    if k > len(points):
         raise ValueError(f"`knn_probe(k={k})`: there are {len(points)} codes; pass k from 1 to {len(points)}")
     _, index = nearest(tests, points, k, progress="neighbours" if progress else None)
     predicted = np.asarray(_majority(jnp.asarray(index), classes, count))
