@@ -100,3 +100,14 @@ def test_what_cannot_be_swept_is_refused_and_leaves_nothing(line, message, capsy
     monkeypatch.chdir(tmp_path)
     assert message in refused(capsys, line)
     assert not list(tmp_path.iterdir())
+
+
+def test_of_a_single_example_the_table_has_no_errors():
+    from zoo.cli._sweep import _table
+
+    rows = [{"metrics": {"elbo": {"mean": -1.5, "standard_error": error}}} for error in (None, 0.25)]
+    assert [line.split(None, 1)[1] for line in _table("beta", [1.0, 2.0], rows).splitlines()] == [
+        "elbo",
+        "-1.5",
+        "-1.5 +- 0.25",
+    ]

@@ -45,7 +45,9 @@ def sweep(arguments: Sweep) -> None:
     curve = None
     if over == "beta" and first.settings.objective == "beta-elbo" and any(row["metrics"] for row in rows):
         curve = _rate_distortion(root, first, values, rows)
-        table["rate_distortion"] = {name: column.tolist() for name, column in curve._asdict().items()}
+        # Of a single example there are no errors, and JSON has no NaN.
+        null = lambda column: [None if value != value else value for value in column.tolist()]
+        table["rate_distortion"] = {name: null(column) for name, column in curve._asdict().items()}
     runs.write_json(root / "sweep.json", table)
     print(_table(over, values, rows))
     for path in _figures(root, over, values, rows, curve):
