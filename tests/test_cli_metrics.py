@@ -96,6 +96,10 @@ def test_codes_that_are_the_factors_score_as_theory_says(made, monkeypatch, caps
     codes = dataset.test_factors[: N * 4].astype(np.float32)
     assert mean["mig"] == pytest.approx(zoo.mig(codes, dataset.test_factors[: N * 4]).score)
     assert mean["modularity"] == pytest.approx(zoo.modularity(codes, dataset.test_factors[: N * 4]).score)
+    # The probes learn from the training examples.
+    training = dataset.train_factors.astype(np.float32), dataset.train_labels
+    found_by_hand = zoo.knn_probe(*training, codes, dataset.test_labels[: N * 4])
+    assert (mean["knn_probe"], found["knn_probe"]["standard_error"]) == pytest.approx(found_by_hand)
     assert mean["knn_probe"] < mean["linear_probe"]  # the neighbours' distances are those of x and y
     assert all(row["standard_error"] > 0 for name, row in found.items() if mean[name] < 1)
     monkeypatch.setattr(zoo, "encode", lambda model, xs, **_: np.random.default_rng(0).normal(size=(len(xs), 6)))

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from zoo import data, evaluate
+from zoo.evaluate._dci import lasso
 
 
 RNG = np.random.default_rng(0)
@@ -87,8 +88,6 @@ def test_sap_of_a_category_tries_every_threshold():
 
 
 def test_lasso_is_at_its_minimum():
-    from zoo.evaluate._dci import lasso
-
     rng = np.random.default_rng(2)
     xs, ys = rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4)), rng.normal(size=(50, 3))
     weights = lasso(xs, ys, 0.1)
@@ -101,6 +100,14 @@ def test_lasso_is_at_its_minimum():
 def test_dci_is_its_definition():
     found = evaluate.dci(MIXED, FACTORS, categorical=(0,), key=jr.key(1))
     importance = found.importance
+    fitted = np.asarray(jr.permutation(jr.key(1), N))[N // 4 :]
+    standard = lambda xs: (
+        (xs[fitted] - xs[fitted].mean(axis=0)) / np.where(np.ptp(xs, axis=0) > 0, xs[fitted].std(axis=0), 1)
+    )
+    for k, factor in enumerate(FACTORS.T):
+        target = np.eye(3)[factor] if k == 0 else factor[:, None].astype(np.float64)
+        weights = lasso(standard(MIXED.astype(np.float64)), standard(target), 0.01)
+        np.testing.assert_allclose(importance[:, k], np.abs(weights).sum(axis=1), atol=1e-9)
     shares = importance[importance.sum(axis=1) > 0]
     each = 1 - stats.entropy(shares, base=K, axis=1)
     np.testing.assert_allclose(found.disentanglement, np.average(each, weights=shares.sum(axis=1)), atol=1e-12)
@@ -157,6 +164,11 @@ def test_factor_vae_score_where_one_factor_is_unknown():
     codes = HALF[:, [0, 2]].astype(np.float32)
     found = evaluate.factor_vae_score(codes, HALF[:, :2], train=2000, test=4000, key=jr.key(1))
     assert abs(found.mean - 0.75) < 4 * found.standard_error
+
+
+def test_factor_vae_score_asks_for_the_least_variance_in_units_of_each_latent():
+    codes = (HALF[:, :2] + 0.3 * np.random.default_rng(3).normal(size=(512, 2))) * [1, 100]
+    assert evaluate.factor_vae_score(codes, HALF[:, :2], train=500, test=500, key=jr.key(1)).mean == 1
 
 
 def test_pairs_agree_in_one_factor_and_else_by_chance():

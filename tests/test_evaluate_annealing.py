@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
-from linear_gaussian import correlated, exact_log_likelihood, exact_posterior
+from linear_gaussian import correlated, exact_log_likelihood, exact_posterior, linear_gaussian
 
 import zoo
 from zoo import data, likelihoods, posteriors, priors
@@ -123,6 +123,14 @@ def test_a_family_that_holds_the_posterior_has_no_approximation_gap():
     found = zoo.gaps(model, XS[:2], k=100, steps=300, draws=10, key=jr.key(0))
     np.testing.assert_allclose(found.best_elbo, exact_log_likelihood(MODEL, XS[:2]), atol=0.01)
     np.testing.assert_allclose(found.approximation, 0, atol=0.01)
+
+
+def test_the_last_draws_that_fill_a_chunk_do_not_count():
+    """With the exact posterior every draw's weight is p(x): 15 of them, in chunks of 8, have that mean."""
+    model = linear_gaussian(exact=True)
+    found = zoo.gaps(model, XS, k=15, steps=1, draws=8, optimiser=optax.sgd(0.0), key=jr.key(0))
+    for values in found:
+        np.testing.assert_allclose(values, exact_log_likelihood(model, XS), atol=1e-4)
 
 
 def test_what_cannot_be_annealed_is_refused():

@@ -123,6 +123,15 @@ def test_chunks_of_components_change_nothing():
     chunked = _decomposition._taken_apart(mixture, 3, row)
     for a, b in zip(whole, chunked, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    # The same draws in float64.
+    z = np.asarray(draws.z[4], np.float64)
+    densities = norm(*posteriors_of(MODEL, XS[:11].astype(np.float64))).logpdf(z[:, None])  # of draw, component, unit
+    joint = logsumexp(densities.sum(axis=2), axis=1) - np.log(11)
+    units = logsumexp(densities, axis=1) - np.log(11)
+    np.testing.assert_allclose(whole.mutual_information, np.mean(densities[:, 4].sum(axis=1) - joint), atol=1e-5)
+    np.testing.assert_allclose(whole.total_correlation, np.mean(joint - units.sum(axis=1)), atol=1e-5)
+    np.testing.assert_allclose(whole.dimension_wise_kl, np.mean(units - norm.logpdf(z), axis=0).sum(), atol=1e-5)
+    np.testing.assert_allclose(whole.information_per_unit, np.mean(densities[:, 4] - units, axis=0), atol=1e-5)
 
 
 def test_posteriors_that_are_no_products_are_refused():

@@ -184,6 +184,7 @@ def test_fresh_samples_and_copies():
     training, held_out, fresh = rng.normal(size=(3, 200, 4)).astype(np.float32)
     closer = evaluate.nearest_copies(fresh, training, held_out).closer
     assert abs(closer.mean - 0.5) < 4 * closer.standard_error
+    assert evaluate.nearest_copies(held_out, training, held_out).closer.mean == pytest.approx(0.5, abs=1e-9)
     blurred = training + 0.01 * rng.normal(size=training.shape).astype(np.float32)
     copies = evaluate.nearest_copies(blurred, training, held_out)
     assert copies.closer.mean > 0.99 and copies.exact == 0
