@@ -2,7 +2,8 @@
 
     python benchmarks/start_time.py [--rounds 7]
 
-Each is a process of its own, and they take turns. The import counts what it adds to that of jax, equinox and optax; the compilation is that of the first block of steps of `zoo train`'s default job, less a second block's time.
+Each is a process of its own, and they take turns. The import counts what it adds to that of jax, equinox and optax;
+the compilation is that of the first block of steps of `zoo train`'s default job, less a second block's time.
 """
 
 import os

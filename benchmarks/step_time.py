@@ -57,7 +57,9 @@ def main():
     print(verdict("norm=batch, against the notebook", took["zoo batch"], took["notebook"], 0.5, 0.38))
 
 
-def zoo_step(norm, batch, devices):
+def zoo_step(norm, batch, devices, networks=None):
+    """The reference network's step; `networks` makes another of its encoder and its decoder."""
+    import equinox as eqx
     import jax
     import jax.random as jr
     import optax
@@ -68,6 +70,8 @@ def zoo_step(norm, batch, devices):
     mesh = None if devices == 1 else zoo.train.data_mesh(devices)
     adam = optax.adam(1e-3)
     model = zoo.ConvVAE((1, 28, 28), LATENT, width_size=32, norm=norm, key=jr.key(0))
+    if networks is not None:
+        model = eqx.tree_at(lambda m: (m.encoder, m.decoder), model, replace_fn=networks)
     state = replicate(zoo.TrainState(model, adam, key=jr.key(1)), mesh)
     xs = split(jr.uniform(jr.key(2), (batch, 1, 28, 28)), mesh)
 
@@ -128,11 +132,12 @@ def notebook_step(batch):
     return repeated(step, jax.block_until_ready)
 
 
-def torch_step(name, *, batch):
+def torch_step(name, *, batch, device="cpu"):
+    """`name`: the normalisation, the layout of images in memory, and `compiled` or nothing."""
     import torch
     from torch import nn
 
-    norm, layout = name.split()
+    norm, layout, *compiled = name.split()
     torch.set_num_threads(os.cpu_count() or 1)
     layout = torch.channels_last if layout == "channels-last" else torch.contiguous_format
 
@@ -150,9 +155,9 @@ def torch_step(name, *, batch):
         nn.Linear(LATENT, 64 * 49), nn.Unflatten(1, (64, 7, 7)), double(), *stage(64, 32, 32), double(),
         *stage(32, 64, 64), nn.Conv2d(64, 1, 3, padding=1),
     )  # fmt: skip
-    model = nn.ModuleList([encoder, decoder]).to(memory_format=layout)
+    model = nn.ModuleList([encoder, decoder]).to(device, memory_format=layout)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    xs = torch.rand(batch, 1, 28, 28).to(memory_format=layout)
+    xs = torch.rand(batch, 1, 28, 28).to(device, memory_format=layout)
 
     def log_normaliser(eta):
         size = eta.abs()
@@ -161,14 +166,20 @@ def torch_step(name, *, batch):
         away = eta.clamp(min=0) + torch.log(-torch.expm1(-safe) / safe)
         return torch.where(near, eta / 2 + eta**2 / 24, away)
 
-    def step():
+    def negative_bound():
         mean, log_scale = encoder(xs).chunk(2, dim=1)
         noise = torch.randn_like(mean)
         z = mean + log_scale.exp() * noise
         eta = decoder(z)
         log_likelihood = (xs * eta - log_normaliser(eta)).sum((1, 2, 3))
         rate = (0.5 * (z**2 - noise**2) - log_scale).sum(1)
-        loss = (rate - log_likelihood).mean()
+        return (rate - log_likelihood).mean()
+
+    if compiled:
+        negative_bound = torch.compile(negative_bound)
+
+    def step():
+        loss = negative_bound()
         adam.zero_grad(set_to_none=True)
         loss.backward()
         adam.step()

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import Networks, networks_for
+from ..nn import Linear, Networks, networks_for
 from ..posteriors import AbstractPosterior, DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._vae import AbstractVAE, check_latent_size, parameter_shape
@@ -23,8 +24,9 @@ class ConditionalVAE(AbstractVAE):
     `model.given(y)` is the model of x at one label: a VAE like any other. `fit`, `log_likelihood` and the
     other functions of data take labels as `ys` and do that for each example; `sample` takes `y`.
 
-    The encoder sees the label as constant planes stacked on x along its first axis, the decoder as more
-    dimensions of z. For p(z | y) pass `prior=zoo.priors.ConditionalNormal(...)`.
+    The encoder sees an affine map of the label, stacked on x along its first axis: one more channel of an image, as
+    many more dimensions of a vector as the label has. The decoder sees the label as more dimensions of z. For
+    p(z | y) pass `prior=zoo.priors.ConditionalNormal(...)`.
 
     Sohn, Lee and Yan, "Learning Structured Output Representation using Deep Conditional Generative Models",
     2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
@@ -32,6 +34,7 @@ class ConditionalVAE(AbstractVAE):
 
     encoder: Callable
     decoder: Callable
+    planes: Linear
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     family: Any
@@ -81,8 +84,11 @@ class ConditionalVAE(AbstractVAE):
                 "or one number to a vector, are needed"
             )
         networks = networks_for(data_shape) if networks is None else networks
-        encoder_key, decoder_key = jr.split(key)
-        labelled = (data_shape[0] + size, *data_shape[1:])
+        encoder_key, decoder_key, label_key = jr.split(key, 3)
+        plane = math.prod(data_shape[1:])
+        channels = -(-size // plane)
+        labelled = (data_shape[0] + channels, *data_shape[1:])
+        self.planes = Linear(size, channels * plane, key=label_key)
         self.encoder = networks.encoder(labelled, posterior.num_params(latent_size), key=encoder_key)
         self.decoder = networks.decoder(latent_size + size, parameter_shape(likelihood, data_shape), key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior
@@ -100,8 +106,7 @@ class ConditionalVAE(AbstractVAE):
         return eqx.tree_at(lambda m: m.condition, self, vector, is_leaf=lambda leaf: leaf is None)
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
-        label = self._label("posterior")
-        planes = jnp.broadcast_to(label.reshape(-1, *[1] * (x.ndim - 1)), (label.size, *x.shape[1:]))
+        planes = self.planes(self._label("posterior")).reshape(-1, *x.shape[1:])
         return self.family.from_params(self.encoder(jnp.concatenate([x, planes.astype(x.dtype)])))
 
     def decode(self, z: Float[Array, " latent"]) -> Float[Array, " ..."]:
