@@ -5,7 +5,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from zoo import MLPVAE, nn
+from zoo import nn
 
 
 X = np.random.default_rng(0).normal(size=(4, 6, 8)).astype(np.float32)
@@ -127,18 +127,12 @@ def test_norms_have_the_derivatives_of_their_definition(build, axes):
 
 
 def test_half_precision_rounds_inside_and_nowhere_else():
-    model = MLPVAE(6, 2, width_size=8, depth=1, key=jr.key(0))
-    half = eqx.tree_at(lambda m: (m.encoder, m.decoder), model, replace_fn=nn.HalfPrecision)
-    x, z = jnp.linspace(0.0, 1.0, 6), jnp.array([0.3, -1.2])
-    exact, rounded = model.decode(z), half.decode(z)
+    network = nn.MLP((6,), (4,), width_size=8, depth=1, activation=jax.nn.relu, key=jr.key(0))
+    x = jnp.linspace(-1.0, 1.0, 6)
+    call = eqx.filter_jit(eqx.filter_value_and_grad(lambda network, x: network(x).sum()))
+    (exact, true), (rounded, got) = call(network, x), call(nn.HalfPrecision(network), x)
     assert rounded.dtype == jnp.float32
-    np.testing.assert_allclose(rounded, exact, atol=2.0**-6)
-    assert jnp.any(jnp.abs(rounded - exact) > 2.0**-14)  # it did round
-    assert jnp.all(rounded == rounded.astype(jnp.bfloat16).astype(jnp.float32))
-
-    value = lambda m: jnp.mean(m.draw(x, k=3, key=jr.key(1)).log_weight)
-    (_, slope), draws = eqx.filter_value_and_grad(value)(half), half.draw(x, k=3, key=jr.key(1))
-    assert {leaf.dtype for leaf in jax.tree.leaves((slope, draws))} == {jnp.dtype("float32")}
-    true = jax.tree.leaves(eqx.filter_grad(value)(model))
-    for got, expected in zip(jax.tree.leaves(slope), true, strict=True):
-        np.testing.assert_allclose(got, expected, atol=0.05 * float(jnp.max(jnp.abs(expected))))
+    assert 2.0**-14 < abs(rounded - exact) < 2.0**-5  # it did round, and no more than that
+    for slope, expected in zip(jax.tree.leaves(got), jax.tree.leaves(true), strict=True):
+        assert slope.dtype == jnp.float32
+        np.testing.assert_allclose(slope, expected, atol=2.0**-6 * float(jnp.max(jnp.abs(expected))))
