@@ -104,6 +104,8 @@ def test_the_prior_of_a_label():
     with pytest.raises(ValueError, match="label"):
         plain = zoo.MLPVAE(2, 2, width_size=8, prior=prior, key=jr.key(0))
         jax.eval_shape(lambda x: plain.draw(x, k=1, key=jr.key(0)), jnp.zeros(2))
+    with pytest.raises(ValueError, match=r"`ConditionalNormal\(condition_size=3\)`.* of 4 numbers"):
+        zoo.ConditionalVAE(2, 2, num_classes=4, networks=NETWORKS, prior=prior, key=jr.key(0)).given(1).latent_prior
 
 
 def test_vectors_as_labels():
@@ -118,7 +120,7 @@ def test_vectors_as_labels():
         zoo.reconstruct(model, np.zeros((6, 2), np.float32), ys=ys[:, :4], key=jr.key(1))
 
 
-def test_images_see_their_label_as_planes():
+def test_images_see_their_label_as_a_plane():
     networks = nn.convolutional(width_size=2, norm="batch")
     options = dict(num_classes=3, networks=networks, likelihood=likelihoods.gaussian())
     model = thin(zoo.ConditionalVAE((1, 4, 4), 2, **options, key=jr.key(0)))
@@ -128,8 +130,9 @@ def test_images_see_their_label_as_planes():
     together = zoo.reconstruct(frozen, xs, ys=ys, key=jr.key(2))
     # A frozen model scores one example alone, whatever the others' labels.
     np.testing.assert_allclose(zoo.reconstruct(frozen, xs[:1], ys=ys[:1], key=jr.key(2)), together[:1], atol=1e-5)
-    a, b = (np.asarray(frozen.given(y).decode(jnp.zeros(2))) for y in (0, 1))
-    assert not np.allclose(a, b)
+    for what in (lambda m: m.decode(jnp.zeros(2)), lambda m: m.posterior(jnp.ones((1, 4, 4))).mean):
+        a, b = (np.asarray(what(frozen.given(y))) for y in (0, 1))
+        assert not np.allclose(a, b)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ class ConditionalNormal(AbstractBorrowingPrior):
     """
 
     network: Callable
+    condition_size: int
     latent_size: int
 
     def __init__(self, condition_size: int, latent_size: int, *, width_size: int = 64, key: PRNGKeyArray):
@@ -42,6 +43,7 @@ class ConditionalNormal(AbstractBorrowingPrior):
         last = Linear(width_size, 2 * latent_size, key=last_key)
         last = jax.tree.map(jnp.zeros_like, last)
         self.network = Sequential((hidden, jax.nn.tanh, last))
+        self.condition_size = condition_size
         self.latent_size = latent_size
 
     def of(self, model: Any) -> Normal:
@@ -50,6 +52,12 @@ class ConditionalNormal(AbstractBorrowingPrior):
             raise ValueError(
                 f"`ConditionalNormal` needs a label, and this `{type(model).__name__}` has none; use it in a "
                 "`ConditionalVAE`, and call `model.given(y)` or pass the labels"
+            )
+        if condition.size != self.condition_size:
+            raise ValueError(
+                f"`ConditionalNormal(condition_size={self.condition_size})` cannot take this "
+                f"`{type(model).__name__}`'s labels of {condition.size} numbers; build it with "
+                f"condition_size={condition.size}"
             )
         mean, log_scale = jnp.split(self.network(condition), 2)
         return Normal(self.latent_size, mean=mean, log_scale=log_scale)
