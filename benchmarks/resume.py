@@ -77,11 +77,11 @@ def kills(family: str, count: int, directory: Path) -> str:
     for i in range(count):
         before = newest(killed)
         pid = child(family, killed)
-        # Some die while they start; the others some way on, wherever they then are.
+        # Some die while they start; the others some way on, wherever they then are, but before the last quarter.
         if random.random() < 0.2:
-            time.sleep(random.uniform(0, 3))
+            time.sleep(random.uniform(0, 1))
         else:
-            goal = max(before, 0) + random.randint(1, max((total - before) // (count - i + 1), 1))
+            goal = max(before, 0) + random.randint(1, max((3 * total // 4 - before) // (count - i + 1), 1))
             wait_for(lambda: newest(killed) >= goal)
             time.sleep(random.uniform(0, 0.02))
         os.kill(pid, signal.SIGKILL)
