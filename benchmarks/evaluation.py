@@ -6,7 +6,7 @@ Answer: nothing where decoding is work, something where it is not. The convoluti
 `vmap`'s time, as its chunks stay in the cache, and its 1.9 GiB of temporaries become 16 MiB (19 at k = 1), whatever k
 and the number of examples. The small network of the IWAE paper takes 1.50 times as long (at most 1.15 is wanted): 41
 draws to a chunk, as many as the convolutions' memory allows, are too few for its matrix products to share the cores.
-Under other work, on one core, the two ratios were 0.72 and 0.83. With `chunk_size=656` it took 0.74 of its time.
+Beside other work the two ratios were 0.72 and 0.83, and `chunk_size=656` took 0.74 of the small network's time.
 
 2 cores (AMD EPYC, virtual), nothing else running, 25 November 2026, `--rounds 4 --examples 1`, one run:
 
