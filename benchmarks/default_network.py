@@ -1,6 +1,16 @@
 """Which network learns most in three minutes of a CPU?
 
-python benchmarks/default_network.py [--minutes 3] [--seeds 3] [NETWORK ...]
+    python benchmarks/default_network.py [--minutes 3] [--seeds 3] [NETWORK ...]
+
+Answer: the residual one, which halves the image before its first blocks: at half the time it is far above where the
+reference ends. So far one seed of two networks (`--seeds 1 reference residual`), on two cores of an AMD EPYC, jax
+0.10.2, 2 devices, 2026-11-25, nothing else running, the whole of Fashion-MNIST:
+
+    60000 images; nats of the first 128 held out, k = 100
+    seed 0 reference        [171, 360] steps: 1318.3, 1512.9
+    seed 0 residual         [673, 1389] steps: 2004.3, 2050.4
+
+The steps are those at half the time and at its end.
 """
 
 import argparse

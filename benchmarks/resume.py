@@ -2,15 +2,15 @@
 
     python benchmarks/resume.py [--kills 20] [--steps 50]
 
-Answer: no kill loses anything, and every 100 steps a checkpoint costs the default job 0.3% of its time.
+Answer: no kill loses anything, and every 100 steps a checkpoint costs the default job 0.2% of its time.
 
-2 cores (AMD EPYC, virtual) under a load of 7, jax 0.10.2, 22 November 2026:
+2 cores (AMD EPYC, virtual), jax 0.10.2, 25 November 2026, one run, for its first half beside another program:
 
-    mlp: 20 kills, 3 inside a save, after steps [0, 8, 17, 27, 27, 30, 32, 49, 58, 59, 59, 99, 111, 120, 133, 146,
-        170, 171, 194, 217]: the same bytes
-    conv: 20 kills, 2 inside a save, after steps [9, 9, 18, 28, 30, 30, 34, 45, 45, 57, 67, 84, 93, 108, 113, 128,
-        146, 165, 165, 177]: the same bytes
-    the default job: 145.5 ms a step, 44.0 ms a save of 1,277,216 bytes: every 100 steps 0.30% of the time
+    mlp: 20 kills, 1 inside a save, after steps [0, 9, 18, 28, 28, 32, 34, 34, 44, 47, 47, 47, 59, 74, 83, 83,
+        86, 98, 120, 120]: the same bytes
+    conv: 20 kills, 3 inside a save, after steps [8, 8, 9, 15, 22, 25, 29, 34, 42, 52, 59, 62, 67, 82, 92, 92,
+        107, 125, 144, 144]: the same bytes
+    the default job: 40.4 ms a step, 7.4 ms a save of 1,277,216 bytes: every 100 steps 0.18% of the time
 """
 
 import argparse
