@@ -14,7 +14,7 @@ are float32 in all of them, so the differences are the networks'.
 from functools import partial
 
 from interleave import HEADER, Elsewhere, medians, parser, serve, start_jax, verdict
-from step_time import torch_step, zoo_step
+from step_time import torch_step, zoo_state, zoo_step
 
 
 def main():
@@ -31,12 +31,8 @@ def main():
     import zoo
 
     half = zoo.nn.HalfPrecision
-    ours = {
-        "norm=batch": zoo_step("batch", arguments.batch, 1),
-        "norm=none": zoo_step("none", arguments.batch, 1),
-        "norm=none, bfloat16": zoo_step("none", arguments.batch, 1, half),
-    }
-    contenders = dict(ours)
+    ours = {"norm=batch": ("batch", None), "norm=none": ("none", None), "norm=none, bfloat16": ("none", half)}
+    contenders = {name: zoo_step(norm, arguments.batch, 1, networks) for name, (norm, networks) in ours.items()}
     if arguments.torch_python:
         options = ("--batch", str(arguments.batch), "--torch-device", arguments.torch_device)
         elsewhere = Elsewhere(arguments.torch_python, __file__, *options)
@@ -45,13 +41,12 @@ def main():
     took = medians(contenders, rounds=arguments.rounds, seconds=arguments.seconds)
     if arguments.torch_python:
         print(HEADER)
-        for name in ours:
-            norm = "batch" if "batch" in name else "none"
+        for name, (norm, _) in ours.items():
             for mode, word in (("", "eager"), (" compiled", "compiled")):
                 print(verdict(f"{name}, {word}", took[name], took[f"{norm} channels-last{mode}"], 1.0, 0.8))
     print(f"\n{'':24}{'ms a step':>12}{'GFLOP':>10}{'MiB':>10}   share of the roof")
-    for name, networks in (("norm=batch", None), ("norm=none", None), ("norm=none, bfloat16", half)):
-        flops, moved = counts("batch" if "batch" in name else "none", arguments.batch, networks)
+    for name, (norm, networks) in ours.items():
+        flops, moved = counts(norm, arguments.batch, networks)
         line = f"{name:24}{1e3 * took[name]:12.3f}{flops / 1e9:10.2f}{moved / 2**20:10.1f}"
         if arguments.tflops and arguments.gigabytes:
             roof = max(flops / (arguments.tflops * 1e12), moved / (arguments.gigabytes * 1e9))
@@ -63,18 +58,11 @@ def main():
 
 def counts(norm, batch, networks):
     """XLA's count of a step's FLOPs and of the bytes that it reads and writes."""
-    import equinox as eqx
     import jax.numpy as jnp
-    import jax.random as jr
-    import optax
 
     import zoo
 
-    adam = optax.adam(1e-3)
-    model = zoo.ConvVAE((1, 28, 28), 8, width_size=32, norm=norm, key=jr.key(0))
-    if networks is not None:
-        model = eqx.tree_at(lambda m: (m.encoder, m.decoder), model, replace_fn=networks)
-    state = zoo.TrainState(model, adam, key=jr.key(1))
+    state, adam = zoo_state(norm, networks)
     lowered = zoo.step.lower(state, jnp.zeros((batch, 1, 28, 28)), objective=zoo.objectives.elbo, optimiser=adam)
     analysis = lowered.compile().compiled.cost_analysis()
     return analysis["flops"], analysis["bytes accessed"]

@@ -57,22 +57,33 @@ def main():
     print(verdict("norm=batch, against the notebook", took["zoo batch"], took["notebook"], 0.5, 0.38))
 
 
-def zoo_step(norm, batch, devices, networks=None):
-    """The reference network's step; `networks` makes another of its encoder and its decoder."""
+def zoo_state(norm, networks=None):
+    """The reference network before its first step, and its optimiser; `networks` makes another of its encoder and of
+    its decoder.
+    """
     import equinox as eqx
-    import jax
     import jax.random as jr
     import optax
+
+    import zoo
+
+    adam = optax.adam(1e-3)
+    model = zoo.ConvVAE((1, 28, 28), LATENT, width_size=32, norm=norm, key=jr.key(0))
+    if networks is not None:
+        model = eqx.tree_at(lambda m: (m.encoder, m.decoder), model, replace_fn=networks)
+    return zoo.TrainState(model, adam, key=jr.key(1)), adam
+
+
+def zoo_step(norm, batch, devices, networks=None):
+    import jax
+    import jax.random as jr
 
     import zoo
     from zoo.train._blocks import replicate, split
 
     mesh = None if devices == 1 else zoo.train.data_mesh(devices)
-    adam = optax.adam(1e-3)
-    model = zoo.ConvVAE((1, 28, 28), LATENT, width_size=32, norm=norm, key=jr.key(0))
-    if networks is not None:
-        model = eqx.tree_at(lambda m: (m.encoder, m.decoder), model, replace_fn=networks)
-    state = replicate(zoo.TrainState(model, adam, key=jr.key(1)), mesh)
+    state, adam = zoo_state(norm, networks)
+    state = replicate(state, mesh)
     xs = split(jr.uniform(jr.key(2), (batch, 1, 28, 28)), mesh)
 
     def step():
