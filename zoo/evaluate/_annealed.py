@@ -10,11 +10,11 @@ from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..models import AbstractVAE
+from ._alive import draws_alive
 from ._annealing import Path, from_prior, planned
 from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
-from ._log_likelihood import draws_alive
 
 
 class Annealed(NamedTuple):
@@ -78,7 +78,7 @@ def annealed_importance_sampling(
     call = "annealed_importance_sampling"
     check_annealing(call, model, steps, leapfrogs, chains)
     check_evaluation(call, model, xs, ys, k=chains, observe=observe)
-    at_once = examples_at_once(model, chains)
+    at_once = examples_at_once(model, ys, chains)
     found = over_examples(
         eqx.Partial(_annealed, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
         model,
@@ -100,8 +100,8 @@ def check_annealing(call: str, model: AbstractVAE, steps: int, leapfrogs: int, c
     check_continuous(call, model)
 
 
-def examples_at_once(model: AbstractVAE, chains: int) -> int:
-    return max(2 * draws_alive(model) // chains, 1)
+def examples_at_once(model: AbstractVAE, ys: Array | np.ndarray | None, chains: int) -> int:
+    return max(2 * draws_alive(model, ys) // chains, 1)
 
 
 def _annealed(model, x, *, steps, leapfrogs, chains, start, key):

@@ -12,10 +12,10 @@ from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ..models import AbstractVAE
+from ._alive import draws_alive
 from ._checks import check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples, over_rows
-from ._log_likelihood import draws_alive
 
 
 class ELBODecomposition(NamedTuple):
@@ -105,7 +105,7 @@ def elbo_decomposition(
     if n < 2:
         raise ValueError(f"`elbo_decomposition` needs at least 2 examples for q(z) to mix, got {n}; pass more")
     draws_key, mixture_key = jr.split(key)
-    alive = draws_alive(model)
+    alive = draws_alive(model, ys)
     draws = over_examples(
         eqx.Partial(_drawn, k=k),
         model,

@@ -16,10 +16,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._draws import over_draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
+from ._alive import draws_alive
 from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
-from ._log_likelihood import draws_alive
 
 
 class InferenceGaps(NamedTuple):
@@ -101,7 +101,7 @@ def gaps(
     check_weights("gaps", model)
     check_continuous("gaps", model)
     optimiser = _adam(steps) if optimiser is None else optimiser
-    alive = draws_alive(model)
+    alive = draws_alive(model, ys)
     at_once = max(alive // draws, 1)
     found = over_examples(
         eqx.Partial(_gaps, k=k, chunk=min(k, draws), steps=steps, draws=draws, optimiser=optimiser),

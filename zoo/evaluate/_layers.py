@@ -8,9 +8,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..models import AbstractVAE, HierarchicalVAE
 from ..models._vae import draw_keys
+from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
 from ._examples import over_examples
-from ._log_likelihood import draws_alive
 
 
 def kl_per_layer(
@@ -50,7 +50,7 @@ def kl_per_layer(
         xs,
         None,
         observe=observe,
-        at_once=max(10 * draws_alive(model) // k, 1),
+        at_once=max(10 * draws_alive(model, None) // k, 1),
         block=1024,
         progress="layers" if progress else None,
         key=key,

@@ -12,6 +12,7 @@ from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
+from ._alive import draws_alive
 from ._checks import check_counts, check_evaluation, check_finite, check_weights
 from ._examples import over_examples
 
@@ -41,7 +42,7 @@ def log_likelihood(
     - `ys`: labels `(n, ...)` for a `ConditionalVAE`, whose log p(x | y) it then is.
     - `k`: draws for each example.
     - `observe`: as in `zoo.fit`; its noise comes from `key`, one draw for each example.
-    - `chunk_size`: draws alive at a time; chosen by the size of an example unless given.
+    - `chunk_size`: draws alive at a time; chosen by the largest array that the model makes of one unless given.
     - `progress`: whether to show a bar.
     - `key`: draw i of example j depends on the key, i and j alone, so chunks change nothing but rounding.
 
@@ -57,7 +58,7 @@ def log_likelihood(
     check_weights("log_likelihood", model)
     if chunk_size is not None:
         check_counts("log_likelihood", chunk_size=chunk_size)
-    alive = draws_alive(model) if chunk_size is None else chunk_size
+    alive = draws_alive(model, ys) if chunk_size is None else chunk_size
     chunk = min(k, alive)
     values = over_examples(
         eqx.Partial(_streamed, k=k, chunk=chunk),
@@ -71,12 +72,6 @@ def log_likelihood(
         key=key,
     )
     return check_finite("log_likelihood", values)
-
-
-def draws_alive(model: AbstractVAE) -> int:
-    """Draws decoded together: about 20 MiB of temporaries in the convolutional decoder on a CPU."""
-    budget = 2**15 if jax.default_backend() == "cpu" else 2**21
-    return max(budget // math.prod(model.data_shape), 1)
 
 
 def _streamed(model: AbstractVAE, x: Float[Array, " ..."], *, k: int, chunk: int, key: PRNGKeyArray) -> Scalar:
@@ -115,7 +110,7 @@ def bound(
     """
     check_evaluation("bound", model, xs, ys, k=k, observe=observe)
     check_weights("bound", model)
-    at_once = max(10 * draws_alive(model) // k, 1)
+    at_once = max(10 * draws_alive(model, ys) // k, 1)
     values = over_examples(
         eqx.Partial(_judged, objective=objective, k=k),
         model,

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..models import AbstractVAE
+from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import estimate
 from ._examples import over_examples
-from ._log_likelihood import draws_alive
 
 
 class RateDistortion(NamedTuple):
@@ -73,7 +73,7 @@ def rate_distortion(
         check_weights("rate_distortion", model)
     points = []
     for beta, model in zip(betas, models, strict=True):
-        at_once = max(10 * draws_alive(model) // k, 1)
+        at_once = max(10 * draws_alive(model, ys) // k, 1)
         found = over_examples(
             eqx.Partial(_both, k=k),
             model,

@@ -67,7 +67,7 @@ def sandwich(
     check_counts("sandwich", n=n)
     check_annealing("sandwich", model, steps, leapfrogs, chains)
     check_labels("sandwich(ys)", model, ys, n)
-    at_once = examples_at_once(model, 2 * chains)
+    at_once = examples_at_once(model, ys, 2 * chains)
     found = over_examples(
         eqx.Partial(_sandwiched, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
         model,
