@@ -139,6 +139,19 @@ def test_every_metric_has_rows(points_run, capsys, monkeypatch):
     (points_run / "evaluation.json").write_text(json.dumps(before))
 
 
+def test_what_is_measured_stays_measured_when_the_next_metric_fails(points_run, capsys, monkeypatch):
+    def broken(model, xs, **_):
+        raise FloatingPointError("examples 3 (nan)")
+
+    monkeypatch.setattr(zoo, "gaps", broken)
+    before = (points_run / "evaluation.json").read_text()
+    line = f"evaluate {points_run} --metrics active-units gaps --examples 50"
+    assert "examples 3 (nan)" in fails(capsys, line)
+    row = json.loads((points_run / "evaluation.json").read_text())["metrics"]["active units"]
+    assert row["examples"] == 50 and row["unit"] == "of 2"
+    (points_run / "evaluation.json").write_text(before)
+
+
 def test_a_run_is_never_overwritten_without_being_told(points_run, tmp_path, capsys):
     before = (points_run / "model.safetensors").read_bytes()
     assert "--overwrite" in fails(capsys, f"train --data eight-gaussians --out {points_run}")

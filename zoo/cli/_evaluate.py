@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from . import _build as build, _names as names, _record as record, _run as runs
@@ -13,8 +14,12 @@ def evaluate(arguments: Evaluate) -> None:
     if arguments.split == "train":
         dataset = dataset.of_training()
     dataset = dataset.first(arguments.examples)
-    evaluation = measure(settings, model, dataset, arguments, chosen)
-    record.add(arguments.run, evaluation)
+    rows: dict[str, Any] = {}
+    evaluation: dict[str, Any] = {}
+    for evaluation in measure(settings, model, dataset, arguments, chosen):
+        record.add(arguments.run, evaluation)  # now: what is measured stays measured if what comes next fails
+        rows |= evaluation["metrics"]
+    evaluation |= {"metrics": rows}
     print(json.dumps(evaluation, indent=2) if arguments.json else f"{table(evaluation, [])}\n{_made(evaluation)}")
 
 
@@ -51,8 +56,8 @@ def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
 
 def measure(
     settings: Train, model: Any, dataset: build.Dataset, arguments: Evaluate, chosen: list[str] | None = None
-) -> dict[str, Any]:
-    """Means over the examples, each with its standard error and with what it was measured on and how."""
+) -> Iterator[dict[str, Any]]:
+    """Metric by metric, means over the examples, each with its standard error and what it was measured on and how."""
     import jax.random as jr
 
     from . import _metrics as metrics
@@ -74,8 +79,8 @@ def measure(
     }
     # Beside those of held-out examples, and not in their place.
     suffix = " (train)" if arguments.split == "train" else ""
-    rows = {f"{name}{suffix}": made | row._asdict() for name, row in metrics.together(functions, run).items()}
-    return {"metrics": rows} | made
+    for function in functions:
+        yield {"metrics": {f"{name}{suffix}": made | row._asdict() for name, row in function(run).items()}} | made
 
 
 def _made(evaluation: dict[str, Any]) -> str:

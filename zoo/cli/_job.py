@@ -85,4 +85,4 @@ def finish(run: Path, job: Job, model: Any) -> tuple[Any, dict[str, Any]]:
     frozen = build.refit(settings, frozen, dataset, key=jr.fold_in(job.key, 4))
     zoo.save(run / runs.MODEL, frozen)
     measured = dataset.first(settings.evaluation_examples)
-    return frozen, measure(settings, frozen, measured, Evaluate(run, k=settings.evaluation_k))
+    return frozen, next(measure(settings, frozen, measured, Evaluate(run, k=settings.evaluation_k)))

@@ -1,7 +1,6 @@
 """What `zoo evaluate --metrics` measures: each function gives rows of a table, a name to a `Row`."""
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -151,7 +150,3 @@ def _row(values: Any, k: int, unit: str = "nats") -> Row:
 def row_of(found: Any, unit: str, k: int | None = None) -> Row:
     error = float(found.standard_error)
     return Row(float(found.mean), None if np.isnan(error) else error, unit, k)
-
-
-def together(metrics: Iterable[Callable[[Measured], Rows]], run: Measured) -> Rows:
-    return {name: row for metric in metrics for name, row in metric(run).items()}
