@@ -108,6 +108,29 @@ def test_the_prior_of_a_label():
         zoo.ConditionalVAE(2, 2, num_classes=4, networks=NETWORKS, prior=prior, key=jr.key(0)).given(1).latent_prior
 
 
+def test_a_mixture_s_shares_are_the_label_s():
+    prior = priors.ConditionalMixture(3, 2, 4, spread=50.0, key=jr.key(0))
+    weight = jnp.array([[0, 1.0, -2, 0], [3, 0, 0, 0.5], [0, 0, 0, -1]])
+    prior = eqx.tree_at(lambda p: (p.weight, p.mixture.logits), prior, (weight, jnp.array([0.1, 0.2, 0, -0.3])))
+    model = zoo.ConditionalVAE(2, 2, num_classes=3, networks=NETWORKS, prior=prior, key=jr.key(0))
+    z = np.array([0.3, -0.7])
+    for y in range(3):
+        here = model.given(y).latent_prior
+        logits = np.array([0.1, 0.2, 0, -0.3]) + np.asarray(weight[y], np.float64)
+        shares = np.exp(logits) / np.exp(logits).sum()
+        distances = ((z - np.asarray(prior.mixture.mean, np.float64)) ** 2).sum(axis=1)
+        expected = np.logaddexp.reduce(np.log(shares) - 0.5 * distances) - np.log(2 * np.pi)
+        np.testing.assert_allclose(here.log_prob(jnp.asarray(z, jnp.float32)), expected, rtol=1e-5)
+        # Means so far apart that each draw tells which normal it is of.
+        zs = np.asarray(jax.jit(jax.vmap(lambda key: here.sample(key=key)))(jr.split(jr.key(1), 4000)))
+        of = ((zs[:, None] - np.asarray(prior.mixture.mean)[None]) ** 2).sum(axis=2).argmin(axis=1)
+        np.testing.assert_allclose(np.bincount(of, minlength=4) / 4000, shares, atol=0.04)
+    with pytest.raises(ValueError, match=r"`ConditionalMixture\(condition_size=3\)`.* of 4 numbers"):
+        zoo.ConditionalVAE(2, 2, num_classes=4, networks=NETWORKS, prior=prior, key=jr.key(0)).given(1).latent_prior
+    with pytest.raises(ValueError, match="condition_size=0"):
+        priors.ConditionalMixture(0, 2, key=jr.key(0))
+
+
 def test_vectors_as_labels():
     model = zoo.ConditionalVAE(
         2, 2, condition_size=5, networks=NETWORKS, likelihood=likelihoods.gaussian(), key=jr.key(0)

@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -24,6 +25,30 @@ def test_the_fitted_mixture_is_the_aggregated_posterior_where_that_is_one():
     variance = 0.25 * np.sum(gain[:, :2] ** 2, axis=0) + np.exp(2 * bias[2:])
     np.testing.assert_allclose(np.exp(2 * np.asarray(fitted.log_scale)), variance[None].repeat(2, 0), rtol=0.1)
     np.testing.assert_allclose(jax.nn.softmax(fitted.logits), [0.5, 0.5], atol=0.01)
+
+
+def test_with_classes_the_mixture_has_shares_of_each():
+    """Clusters that the encoder keeps apart, and of which each class has shares that are known."""
+    networks = zoo.nn.fully_connected(width_size=1, depth=0)
+    model = zoo.ConditionalVAE(
+        2, 1, num_classes=3, networks=networks, likelihood=zoo.likelihoods.gaussian(), key=jr.key(0)
+    )
+    model = jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, model)
+    gain = jnp.zeros_like(model.encoder.layers.layers[0].weight).at[0, 0].set(1.0)
+    model = eqx.tree_at(lambda m: m.encoder.layers.layers[0].weight, model, gain)
+    rng = np.random.default_rng(0)
+    # The third class is in no example, and gets the shares of all.
+    ys = np.arange(2000) % 2
+    right = np.where(ys == 0, np.arange(2000) % 8 == 0, True)
+    xs = np.stack([np.where(right, 20.0, -20.0), rng.normal(size=2000)], axis=1).astype(np.float32)
+    prior = zoo.fit_prior(model, xs, ys=ys, components=2, key=jr.key(1)).prior
+    assert isinstance(prior, zoo.priors.ConditionalMixture)
+    order = np.argsort(np.asarray(prior.mixture.mean)[:, 0])
+    np.testing.assert_allclose(np.asarray(prior.mixture.mean)[order, 0], [-20, 20], atol=0.2)
+    shares = np.asarray(jax.nn.softmax(prior.weight + prior.mixture.logits[None], axis=1))[:, order]
+    overall = np.array([0.375, 0.625])
+    expected = np.array([(750 + overall[0]) / 1001, overall[0] / 1001, overall[0]])
+    np.testing.assert_allclose(shares[:, 0], expected, rtol=1e-3)
 
 
 def test_the_bound_gains_and_the_rest_of_the_model_stays():

@@ -151,9 +151,17 @@ def test_a_flow_fitted_afterwards_gains_on_unseen_examples():
     assert jnp.array_equal(fitted.decode(jnp.ones(2)), model.decode(jnp.ones(2)))
 
 
-def test_a_prior_given_the_label_is_fitted_afterwards():
+@pytest.mark.parametrize(
+    "prior",
+    [
+        priors.ConditionalNormal(2, 2, width_size=4, key=jr.key(1)),
+        priors.ConditionalMixture(2, 2, 3, key=jr.key(1)),
+    ],
+    ids=["normal", "mixture"],
+)
+def test_a_prior_given_the_label_is_fitted_afterwards(prior):
     model = zoo.ConditionalVAE(
-        3, 2, num_classes=2, prior=priors.ConditionalNormal(2, 2, width_size=4, key=jr.key(1)),
+        3, 2, num_classes=2, prior=prior,
         networks=zoo.nn.fully_connected(width_size=8, depth=1), likelihood=likelihoods.gaussian(), key=jr.key(0),
     )  # fmt: skip
     ys = np.arange(64) % 2

@@ -2,6 +2,7 @@
 
 from ._autoregressive import Autoregressive as Autoregressive
 from ._code import AbstractCodePrior as AbstractCodePrior, Code as Code
+from ._conditional_mixture import ConditionalMixture as ConditionalMixture
 from ._conditional_normal import ConditionalNormal as ConditionalNormal
 from ._flow_prior import FlowPrior as FlowPrior
 from ._hierarchical import HierarchicalPrior as HierarchicalPrior

@@ -7,6 +7,7 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
 from ..nn import Linear, Sequential
+from ._condition import condition_of
 from ._normal import Normal
 from ._prior import AbstractBorrowingPrior
 
@@ -47,17 +48,5 @@ class ConditionalNormal(AbstractBorrowingPrior):
         self.latent_size = latent_size
 
     def of(self, model: Any) -> Normal:
-        condition = getattr(model, "condition", None)
-        if condition is None:
-            raise ValueError(
-                f"`ConditionalNormal` needs a label, and this `{type(model).__name__}` has none; use it in a "
-                "`ConditionalVAE`, and call `model.given(y)` or pass the labels"
-            )
-        if condition.size != self.condition_size:
-            raise ValueError(
-                f"`ConditionalNormal(condition_size={self.condition_size})` cannot take this "
-                f"`{type(model).__name__}`'s labels of {condition.size} numbers; build it with "
-                f"condition_size={condition.size}"
-            )
-        mean, log_scale = jnp.split(self.network(condition), 2)
+        mean, log_scale = jnp.split(self.network(condition_of(self, model)), 2)
         return Normal(self.latent_size, mean=mean, log_scale=log_scale)

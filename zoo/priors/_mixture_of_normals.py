@@ -43,11 +43,11 @@ class MixtureOfNormals(AbstractPrior):
         mean, log_scale = self.mean[component], self.log_scale[component]
         return mean + jnp.exp(log_scale) * jr.normal(noise_key, mean.shape, mean.dtype)
 
-    def log_components(self, z: Float[Array, " latent"]) -> Float[Array, " components"]:
-        """log pi_c + log N(z; mu_c, sigma_c^2) of each component, nats."""
+    def log_normals(self, z: Float[Array, " latent"]) -> Float[Array, " components"]:
+        """log N(z; mu_c, sigma_c^2) of each component, nats."""
         standardised = (z[None] - self.mean) * jnp.exp(-self.log_scale)
         normal = -0.5 * standardised**2 - self.log_scale - 0.5 * math.log(2 * math.pi)
-        return log_softmax(self.logits) + jnp.sum(normal, axis=1)
+        return jnp.sum(normal, axis=1)
 
     def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
-        return logsumexp(self.log_components(z))
+        return logsumexp(log_softmax(self.logits) + self.log_normals(z))

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
 from ..evaluate import check_evaluation, draw_latents
-from ..models import AbstractVAE, given
-from ..priors import AbstractBorrowingPrior, AbstractPrior, MixtureOfNormals
+from ..models import AbstractVAE, ConditionalVAE, given
+from ..priors import AbstractBorrowingPrior, AbstractPrior, ConditionalMixture, MixtureOfNormals
 
 
 Model = TypeVar("Model", bound=AbstractVAE)
@@ -45,7 +45,8 @@ def fit_prior(
 
     - `model`: a trained model, frozen if it has `BatchNorm`; with one vector of latents for the mixture.
     - `xs`: the training data, `(n, ...)`.
-    - `ys`: their labels, for a `ConditionalVAE`; a mixture stays the same for all labels.
+    - `ys`: their labels, for a `ConditionalVAE`; the mixture's shares then depend on the class
+      (`priors.ConditionalMixture`), or stay the same for all labels that are vectors.
     - `prior`: where to start from: `priors.Autoregressive(...)` for a `VQVAE`, `priors.FlowPrior(...)`, ...
     - `components`, `iterations`: of the mixture: how many normals, at most as many as examples, and how many
       rounds of expectation-maximisation.
@@ -82,7 +83,15 @@ def fit_prior(
     start = MixtureOfNormals(zs.shape[1], components, key=start_key)
     spread = jnp.broadcast_to(jnp.log(jnp.std(zs, axis=0)), (components, zs.shape[1]))
     start = eqx.tree_at(lambda p: (p.mean, p.log_scale), start, (_scattered(zs, components, start_key), spread))
-    return eqx.tree_at(lambda m: m.prior, model, _climb(start, zs, iterations))
+    classes = model.num_classes if isinstance(model, ConditionalVAE) and ys is not None else None
+    members = jnp.ones((len(zs), 1)) if classes is None else jax.nn.one_hot(jnp.asarray(ys), classes)
+    mixture, logits = _climb(start, zs, members, iterations)
+    if classes is None:
+        fitted = eqx.tree_at(lambda p: p.logits, mixture, logits[0])
+    else:
+        fitted = ConditionalMixture(classes, zs.shape[1], components, key=start_key)
+        fitted = eqx.tree_at(lambda p: (p.mixture, p.weight), fitted, (mixture, logits))
+    return eqx.tree_at(lambda m: m.prior, model, fitted)
 
 
 @eqx.filter_jit
@@ -105,20 +114,30 @@ def _scattered(zs: Float[Array, " n latent"], count: int, key: PRNGKeyArray) -> 
 
 
 @eqx.filter_jit
-def _climb(prior: MixtureOfNormals, zs: Float[Array, " n latent"], iterations: int) -> MixtureOfNormals:
+def _climb(
+    prior: MixtureOfNormals, zs: Float[Array, " n latent"], members: Float[Array, " n classes"], iterations: int
+) -> tuple[MixtureOfNormals, Float[Array, " classes components"]]:
+    """The normals, and their logits in each class, after expectation-maximisation.
+
+    To each class comes one example more, in shares of all classes together: a normal without any of a class stays
+    possible there. A single class is left as it is.
+    """
     floor = 1e-4 * jnp.var(zs, axis=0)
 
-    def step(_, prior):
-        shares = jax.nn.softmax(jax.vmap(prior.log_components)(zs), axis=1)
+    def step(_, carry):
+        prior, logits = carry
+        within = lambda z, member: jax.nn.softmax(prior.log_normals(z) + member @ logits)
+        shares = jax.vmap(within)(zs, members)
         weight = jnp.sum(shares, axis=0)
         safe = jnp.maximum(weight, 1e-6)[:, None]
         mean = shares.T @ zs / safe
         deviation = zs[:, None] - mean[None]
         variance = jnp.einsum("nc,ncj->cj", shares, deviation**2) / safe + floor[None]
-        values = (jnp.log(safe[:, 0]), mean, 0.5 * jnp.log(variance))
-        return eqx.tree_at(lambda p: (p.logits, p.mean, p.log_scale), prior, values)
+        logits = jnp.log(members.T @ shares + safe.T / len(zs))
+        return eqx.tree_at(lambda p: (p.mean, p.log_scale), prior, (mean, 0.5 * jnp.log(variance))), logits
 
-    return lax.fori_loop(0, iterations, step, prior)
+    logits = jnp.broadcast_to(prior.logits, (members.shape[1], prior.logits.size))
+    return lax.fori_loop(0, iterations, step, (prior, logits))
 
 
 def _check_ascent(model, xs, ys, prior, *, epochs: int, batch_size: int, learning_rate: float) -> None:
