@@ -28,11 +28,12 @@ def networks():
     import zoo
 
     shape = (1, 28, 28)
+    pooled = zoo.nn.convolutional
     return {
-        "reference": lambda key: zoo.ConvVAE(shape, LATENT, norm="batch", key=key),
-        "not normalised": lambda key: zoo.ConvVAE(shape, LATENT, key=key),
-        "group": lambda key: zoo.ConvVAE(shape, LATENT, norm="group", key=key),
-        "half as wide": lambda key: zoo.ConvVAE(shape, LATENT, width_size=16, key=key),
+        "reference": lambda key: zoo.ConvVAE(shape, LATENT, build=pooled, norm="batch", key=key),
+        "reference, no norm": lambda key: zoo.ConvVAE(shape, LATENT, build=pooled, key=key),
+        "strided": lambda key: zoo.ConvVAE(shape, LATENT, key=key),
+        "strided, half": lambda key: zoo.ConvVAE(shape, LATENT, width_size=16, key=key),
         "residual": lambda key: zoo.ResNetVAE(shape, LATENT, key=key),
     }
 
@@ -87,11 +88,11 @@ def main():
                 column.append(float(np.mean(np.asarray(nats, np.float64))))
                 taken.append(steps)
             nats = ", ".join(f"{column[-1]:.1f}" for column in scores[name])
-            print(f"seed {seed} {name:16} {taken} steps: {nats}", flush=True)
-    print(f"\n{'':16}{'at half the time':>24}{'at its end':>24}")
+            print(f"seed {seed} {name:20} {taken} steps: {nats}", flush=True)
+    print(f"\n{'':20}{'at half the time':>28}{'at its end':>28}")
     for name, columns in scores.items():
         cells = [f"{statistics.mean(c):.1f} ({min(c):.1f} to {max(c):.1f})" for c in columns]
-        print(f"{name:16}" + "".join(f"{cell:>28}" for cell in cells))
+        print(f"{name:20}" + "".join(f"{cell:>28}" for cell in cells))
 
 
 if __name__ == "__main__":

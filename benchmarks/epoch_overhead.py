@@ -30,7 +30,7 @@ def default_job():
     import zoo
 
     prior = zoo.priors.MixtureOfNormals(8, 64, key=jr.key(0))
-    model = zoo.ConvVAE((1, 28, 28), 8, width_size=16, prior=prior, key=jr.key(0))
+    model = zoo.ConvVAE((1, 28, 28), 8, prior=prior, key=jr.key(0))
     return model, zoo.data.fashion_mnist_mini().train_images[:4_000], 32, 100
 
 

@@ -91,7 +91,7 @@ def bounds(epochs):
         scores = zoo.log_likelihood(model, images.test_images[:250], k=100, observe=observe, key=jr.key(2))
         return np.asarray(scores, np.float64)
 
-    model = zoo.ConvVAE((1, 28, 28), 8, width_size=16, key=jr.key(0))
+    model = zoo.ConvVAE((1, 28, 28), 8, key=jr.key(0))
     single = trained(model)
     half = trained(networks(model, zoo.nn.HalfPrecision))
     reference = nats(single)

@@ -100,7 +100,7 @@ def cost(steps: int, directory: Path) -> str:
     key = jax.random.key(0)
     data = zoo.data.fashion_mnist_mini()
     prior = zoo.priors.MixtureOfNormals(8, 64, key=key)
-    model = zoo.ConvVAE((1, 28, 28), 8, width_size=16, prior=prior, key=key)
+    model = zoo.ConvVAE((1, 28, 28), 8, prior=prior, key=key)
     images = data.train_images[: 32 * steps]
     stamps: list[tuple[int, float]] = []
     result = zoo.fit(

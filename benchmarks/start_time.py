@@ -34,7 +34,7 @@ jax.config.update("jax_num_cpu_devices", {devices})
 import jax.random as jr
 import zoo
 prior = zoo.priors.MixtureOfNormals(8, 64, key=jr.key(0))
-model = zoo.ConvVAE((1, 28, 28), 8, width_size=16, prior=prior, key=jr.key(0))
+model = zoo.ConvVAE((1, 28, 28), 8, prior=prior, key=jr.key(0))
 mesh = None if {devices} == 1 else zoo.train.data_mesh({devices})
 stamps = [time.perf_counter()]
 zoo.fit(

@@ -40,7 +40,7 @@ from zoo import data, estimators, models, nn, objectives, penalties, priors, tra
 BUDGET = 120.0
 HELD_OUT = 250
 SHAPE, LATENT = (1, 28, 28), 16
-CONV = nn.convolutional(width_size=16)
+CONV = nn.strided()
 
 
 def mixture(key):
@@ -48,7 +48,7 @@ def mixture(key):
 
 
 MODELS = {
-    "conv": lambda key: zoo.ConvVAE(SHAPE, LATENT, width_size=16, prior=mixture(key), key=key),
+    "conv": lambda key: zoo.ConvVAE(SHAPE, LATENT, prior=mixture(key), key=key),
     "mlp": lambda key: zoo.MLPVAE(
         SHAPE, LATENT, likelihood=zoo.likelihoods.continuous_bernoulli, prior=mixture(key), key=key
     ),

@@ -225,11 +225,11 @@ def test_two_devices(with_devices):
 def test_the_default_training_step_computes_and_holds_no_more_than_it_did():
     """The command line's default model, eight images to a step. Unlike times, these numbers are no matter of load."""
     prior = zoo.priors.MixtureOfNormals(8, 64, key=jr.key(0))
-    model = zoo.ConvVAE((1, 28, 28), 8, width_size=16, prior=prior, key=jr.key(0))
+    model = zoo.ConvVAE((1, 28, 28), 8, prior=prior, key=jr.key(0))
     adam = optax.adam(1e-3)
     state = zoo.TrainState(model, adam, key=jr.key(1))
     lowered = zoo.step.lower(state, jnp.zeros((8, 1, 28, 28)), objective=zoo.objectives.elbo, optimiser=adam)
     compiled = lowered.compile().compiled
     # XLA counts a loop's body once, and so a share of the kernels' gradients only.
-    assert 0.6e9 < compiled.cost_analysis()["flops"] < 0.75e9  # 0.69e9
-    assert compiled.memory_analysis().temp_size_in_bytes < 10.5 * 2**20  # 9.5 MiB
+    assert 0.57e9 < compiled.cost_analysis()["flops"] < 0.7e9  # 0.65e9
+    assert compiled.memory_analysis().temp_size_in_bytes < 2.9 * 2**20  # 2.6 MiB

@@ -189,7 +189,7 @@ def test_a_model_is_saved_and_loaded(tmp_path):
 
 def test_images_take_convolutions():
     model = eqx.filter_eval_shape(DiscreteVAE, (1, 4, 4), 3, 4, key=jr.key(0))
-    assert isinstance(model.encoder, nn.ConvEncoder)
+    assert isinstance(model.encoder, nn.StridedEncoder)
     draws = eqx.filter_eval_shape(lambda m, x: m.draw(x, k=5, key=jr.key(1)), model, jnp.zeros((1, 4, 4)))
     assert draws.z.shape == (5, 3, 4)
 

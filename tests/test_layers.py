@@ -77,6 +77,29 @@ def test_selu_networks_keep_mean_zero_and_variance_one():
     np.testing.assert_allclose([jnp.mean(out), jnp.var(out)], [0, 1], atol=0.15)
 
 
+def test_depth_to_space_is_the_inverse():
+    np.testing.assert_array_equal(nn.depth_to_space(nn.space_to_depth(jnp.asarray(X))), X)
+
+
+def test_a_strided_convolution_is_equinox_s():
+    """2 x 2 blocks as channels and a 1 x 1 kernel are a 2 x 2 kernel and strides of 2."""
+    ours = nn.Conv(4 * 8, 5, size=1, key=jr.key(0))
+    theirs = eqx.nn.Conv2d(8, 5, 2, stride=2, use_bias=False, key=jr.key(0))
+    kernel = jnp.transpose(ours.kernel.reshape(2, 2, 8, 5), (3, 2, 0, 1))
+    theirs = eqx.tree_at(lambda c: c.weight, theirs, kernel)
+    expected = jnp.moveaxis(theirs(jnp.moveaxis(jnp.asarray(X), -1, 0)), 0, -1)
+    np.testing.assert_allclose(ours(nn.space_to_depth(jnp.asarray(X))), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_strided_decoder_starts_without_a_pattern(channels):
+    decoder = nn.StridedDecoder(2, (channels, 8, 12), width_size=4, key=jr.key(0))
+    image = np.asarray(eqx.filter_jit(decoder)(jnp.array([0.5, -1.0])))
+    blocks = image.reshape(channels, 4, 2, 6, 2)
+    np.testing.assert_allclose(blocks, np.broadcast_to(blocks[:, :, :1, :, :1], blocks.shape), atol=1e-6)
+    assert len({tuple(plane.ravel()) for plane in image}) == channels and blocks[:, :, 0, :, 0].std() > 0.1
+
+
 def test_space_to_depth_keeps_each_block_together():
     x = jnp.arange(4 * 6 * 2.0).reshape(4, 6, 2)
     y = nn.space_to_depth(x)

@@ -118,9 +118,10 @@ def test_every_model_can_be_saved(model, likelihood, tmp_path):
     assert_same(zoo.load(tmp_path / "model"), model)
 
 
+@pytest.mark.parametrize("build", [zoo.nn.strided, zoo.nn.convolutional])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 12), (2, 4, 16)])
-def test_images_of_any_shape_that_divides_by_four(shape):
-    model = zoo.ConvVAE(shape, 3, key=jr.key(0))
+def test_images_of_any_shape_that_divides_by_four(shape, build):
+    model = zoo.ConvVAE(shape, 3, build=build, key=jr.key(0))
     draws = jax.eval_shape(lambda x: model.draw(x, k=5, key=jr.key(1)), jnp.zeros(shape))
     assert draws.z.shape == (5, 3)
     assert draws.log_likelihood.shape == (5,)
@@ -129,7 +130,7 @@ def test_images_of_any_shape_that_divides_by_four(shape):
 
 def test_the_reference_network_has_its_number_of_parameters():
     """The notebook's layers, counted by hand: kernels and biases, and two numbers per normalised channel."""
-    model = zoo.ConvVAE((1, 28, 28), 8, norm="batch", key=jr.key(0))
+    model = zoo.ConvVAE((1, 28, 28), 8, build=zoo.nn.convolutional, norm="batch", key=jr.key(0))
     conv = lambda a, b: 9 * a * b + b
     encoder = conv(1, 32) + conv(32, 32) + conv(32, 64) + conv(64, 64) + 2 * (32 + 32 + 64 + 64)
     encoder += 7 * 7 * 64 * 16 + 16
@@ -225,6 +226,7 @@ def test_a_user_s_own_encoder_fits_in_one_line():
     [
         (lambda key: zoo.ConvVAE((1, 28, 30), 2, key=key), r"\(1, 28, 30\).*divide by 4"),
         (lambda key: zoo.ConvVAE((1, 28, 0), 2, key=key), "divide by 4"),
+        (lambda key: zoo.ConvVAE((1, 28, 30), 2, build=zoo.nn.convolutional, key=key), "ConvEncoder.*divide by 4"),
         (lambda key: zoo.ConvVAE((1, 28, 28), 0, key=key), "latent_size=0"),
         (lambda key: zoo.MLPVAE(3, 0, key=key), "latent_size=0"),
         (lambda key: zoo.MLPVAE(0, 2, key=key), r"\(0,\)"),

@@ -1,4 +1,5 @@
 import equinox as eqx
+import jax
 
 from zoo import nn
 
@@ -8,9 +9,11 @@ def thin(model):
     for part in ("encoder", "decoder"):
         stages = lambda model: getattr(model, part).stages
         layers = stages(model).layers
+        after = (jax.nn.selu, nn.gelu_sigmoid)
         second = [
-            i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv) and len(set(layer.kernel.shape[2:])) == 1
-        ]
+            i for i, layer in enumerate(layers[:-1]) if isinstance(layer, nn.Conv) and layer.operation is nn.conv
+            and layers[i - 1] in after and isinstance(layers[i + 1], nn.BatchNorm)
+        ]  # fmt: skip
         dropped = {i + j for i in second for j in range(3)}  # the convolution, its norm, its activation
         kept = nn.Sequential(tuple(layer for i, layer in enumerate(layers) if i not in dropped))
         model = eqx.tree_at(stages, model, kept)

@@ -30,7 +30,8 @@ class Train:
     posterior: Annotated[str | None, _choice(names.POSTERIORS)] = None
     """What the encoder describes. Unless given: diagonal-normal, where the model leaves a choice."""
     networks: Annotated[str | None, _choice(names.NETWORKS)] = None
-    """Of the models that take any. Unless given: conv for images, mlp for points in the plane."""
+    """Of the models that take any, and of conv, which takes conv or pooled. Unless given: conv for images, mlp for
+    points in the plane."""
     objective: Annotated[str | None, _choice(names.OBJECTIVES)] = None
     """What is maximised. Unless given: elbo, or beta-elbo where --beta is given."""
     estimator: Annotated[str, _choice(names.ESTIMATORS)] = "reparameterised"
@@ -65,10 +66,10 @@ class Train:
     """Dimensions of z; of a hierarchical model's top, the layer below having four times as many. Unless given: 8 for
     images, 2 for points in the plane."""
     width_size: int | None = None
-    """Width of the networks. Unless given: 16 channels for conv (the reference network has 32), 32 for resnet, 200
-    units for mlp."""
+    """Width of the networks. Unless given: 32 channels for conv and resnet, 16 for pooled (the reference network has
+    32), 200 units for mlp."""
     norm: Annotated[str, _choice(names.NORMS)] = "none"
-    """Normalisation after each convolution of conv networks."""
+    """Normalisation after each convolution of conv and pooled networks."""
     epochs: int | None = None
     """Passes over the training data. Unless given: as many as take about two minutes on two cores."""
     batch_size: int = 32

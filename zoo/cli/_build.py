@@ -47,7 +47,8 @@ def resolve(settings: Train) -> Train:
     default = lambda value, otherwise: otherwise if value is None else value
     likelihood = default(settings.likelihood, "continuous-bernoulli" if image else "gaussian-shared")
     kind = default(settings.model, "conv" if image else "mlp")
-    networks = kind if kind in names.NETWORKS else default(settings.networks, "conv" if image else "mlp")
+    own = names.OWN_NETWORKS.get(kind, ("conv" if image else "mlp",))
+    networks = default(settings.networks, own[0])
     settings = dataclasses.replace(
         settings,
         model=kind,
@@ -86,9 +87,10 @@ def resolve(settings: Train) -> Train:
             f"`--posterior {settings.posterior} --model {settings.model}`: layers differ in size; pass "
             "--posterior diagonal-normal"
         )
-    if settings.model == "vq" and settings.networks != "conv":
+    if settings.model in names.OWN_NETWORKS and networks not in own:
         raise ValueError(
-            f"`--model vq --networks {settings.networks}`: its grid is made by conv networks; leave it out"
+            f"`--networks {networks} --model {settings.model}`: that model is made of {' or '.join(own)} networks; "
+            f"pass --networks {own[0]} or leave it out"
         )
     allowed = names.DISCRETE_PRIORS.get(kind)
     others = {name for each in names.DISCRETE_PRIORS.values() for name in each}
@@ -106,13 +108,13 @@ def resolve(settings: Train) -> Train:
             f"`--prior {settings.prior} --posterior {settings.posterior}`: on the hypersphere live "
             "--prior sphere and --posterior von-mises-fisher, together"
         )
-    if settings.prior == "conditional-normal" and settings.model != "conditional":
+    if settings.prior in names.CONDITIONAL_PRIORS and settings.model != "conditional":
         raise ValueError(
-            f"`--prior conditional-normal --model {settings.model}`: there is no label; pass --model conditional"
+            f"`--prior {settings.prior} --model {settings.model}`: there is no label; pass --model conditional"
         )
     if not image and settings.observe != "scale":
         raise ValueError(f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out")
-    if settings.networks != "conv" and settings.norm != "none":
+    if settings.networks not in names.NORMALISED and settings.norm != "none":
         raise ValueError(f"`--norm {settings.norm}`: only conv networks have it, not {settings.networks}")
     for option in ("k", "evaluation_k", "evaluation_examples", "epochs", "batch_size", "latent_size", "width_size"):
         if getattr(settings, option) < 1:
@@ -164,7 +166,8 @@ def model(settings: Train, dataset: Dataset) -> Any:
     posterior_key = jr.fold_in(prior_key, 0)
     posterior = names.look_up("posterior", settings, names.POSTERIORS)
     width, size = {"width_size": settings.width_size}, cast(int, settings.latent_size)
-    norm = {"norm": settings.norm} if settings.networks == "conv" else {}
+    norm = {"norm": settings.norm} if settings.networks in names.NORMALISED else {}
+    networks = names.look_up("networks", settings, names.NETWORKS)
     offers = {
         "likelihood": names.look_up("likelihood", settings, names.LIKELIHOODS),
         "prior": prior(settings, dataset, key=prior_key),
@@ -172,9 +175,9 @@ def model(settings: Train, dataset: Dataset) -> Any:
         "num_classes": dataset.classes and len(dataset.classes),
     }
     if "networks" in takes:
-        offers["networks"] = names.look_up("networks", settings, names.NETWORKS)(**width, **norm)
+        offers["networks"] = networks(**width, **norm)
     else:
-        offers |= width | norm
+        offers |= width | norm | {"build": networks}
     if settings.model == "discrete":
         offers |= {"num_variables": settings.latent_size, "num_classes": names.CLASSES}
     if settings.model == "vq":

@@ -70,6 +70,9 @@ PRIORS: Table = {
     "mixture": Entry(lambda: zoo.priors.MixtureOfNormals, "learned normals; Dilokthanakul et al. 2016"),
     "normal": Entry(lambda: zoo.priors.Normal, "one learned normal"),
     "conditional-normal": Entry(lambda: zoo.priors.ConditionalNormal, "a normal for each label; Sohn et al. 2015"),
+    "conditional-mixture": Entry(
+        lambda: zoo.priors.ConditionalMixture, "learned normals in shares of the label's; Wang et al. 2017"
+    ),
     "vamp": Entry(lambda: zoo.priors.VampPrior, "posteriors at learned pseudo-inputs; Tomczak & Welling 2018"),
     "flow": Entry(lambda: zoo.priors.FlowPrior, "masked autoregressive flow; Papamakarios et al. 2017"),
     "uniform": Entry(lambda: _default, "every code alike, for discrete and vq"),
@@ -110,7 +113,8 @@ POSTERIORS: Table = {
     ),
 }
 NETWORKS: Table = {
-    "conv": Entry(lambda: zoo.nn.convolutional, "two stages of 3 x 3 convolutions each way"),
+    "conv": Entry(lambda: zoo.nn.strided, "two stages of two 3 x 3 convolutions, each at half the sides before"),
+    "pooled": Entry(lambda: zoo.nn.convolutional, "the same from full size, with max-pools: the reference network's"),
     "mlp": Entry(lambda: zoo.nn.fully_connected, "two hidden layers each way"),
     "resnet": Entry(lambda: zoo.nn.residual, "residual blocks; He et al. 2016"),
 }
@@ -223,6 +227,7 @@ METRICS: Table = OF_MODEL | OF_SAMPLES | OF_LABELS | OF_FACTORS
 # The data sets whose images come with the factors that they were made of.
 FACTORS = ("sprites",)
 SPRITES, SHAPES = (20_000, 5_000), ("square", "ellipse", "heart")
+NORMALISED = ("conv", "pooled")
 NORMS: tuple[str, ...] = ("none", "group", "batch")
 KINDS: dict[str, Table] = {
     "data": DATA,
@@ -245,11 +250,14 @@ LAYERED = ("hierarchical", "ladder")
 VECTOR = ("conv", "mlp", "resnet", "conditional")
 # The priors of models whose z is discrete, the default last; all other models take the other priors.
 DISCRETE_PRIORS = {"discrete": ("uniform", "categorical"), "vq": ("uniform", "autoregressive")}
+CONDITIONAL_PRIORS = ("conditional-normal", "conditional-mixture")
 CLASSES, CODES = 10, 128
-WIDTHS = {"conv": 16, "mlp": 200, "resnet": 32}
+WIDTHS = {"conv": 32, "pooled": 16, "mlp": 200, "resnet": 32}
+# The networks that a model may have whose own they are, the default first; all other models take any.
+OWN_NETWORKS = {"conv": ("conv", "pooled"), "mlp": ("mlp",), "resnet": ("resnet",), "vq": ("conv",)}
 COMPONENTS = 64
 # About two minutes of training on two cores.
-EPOCHS = {"fashion-mnist-mini": 8, "fashion-mnist": 1, "sprites": 2}
+EPOCHS = {"fashion-mnist-mini": 16, "fashion-mnist": 1, "sprites": 2}
 # The options of `zoo train` that are parameters of an objective.
 OBJECTIVE_OPTIONS = ("beta", "gamma", "capacity", "nats", "m", "alpha", "exponent", "order")
 # The numbers that `zoo sweep` may go over, and the seeds that it takes unless told.

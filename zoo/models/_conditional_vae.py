@@ -62,7 +62,7 @@ class ConditionalVAE(AbstractVAE):
         - `latent_size`: dimensions of z.
         - `num_classes`: for labels 0 to `num_classes - 1`; or else
         - `condition_size`: for labels that are vectors of so many numbers.
-        - `networks`: `zoo.nn.convolutional(...)`, `zoo.nn.fully_connected(...)`, ...; unless given, the first for
+        - `networks`: `zoo.nn.strided(...)`, `zoo.nn.fully_connected(...)`, ...; unless given, the first for
           images and the second for vectors.
         - `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
 

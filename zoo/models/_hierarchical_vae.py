@@ -157,7 +157,7 @@ class HierarchicalVAE(AbstractVAE):
         - `data_shape`: the shape of one example, `(channels, height, width)` or `(size,)`.
         - `latent_sizes`: dimensions of each layer, next to the data first.
         - `inference`: `BottomUp` or `TopDown`.
-        - `networks`: between the data and the first layer: `zoo.nn.convolutional(...)`,
+        - `networks`: between the data and the first layer: `zoo.nn.strided(...)`,
           `zoo.nn.fully_connected(...)`, ...; unless given, the first for images and the second for vectors.
         - `width_size`, `depth`, `activation`: hidden layers of the networks between latents.
         - `prior`: of the highest layer; `StandardNormal(latent_sizes[-1])` unless given.

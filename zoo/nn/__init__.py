@@ -8,9 +8,11 @@ from ._layers import (
     Conv as Conv,
     Linear as Linear,
     Sequential as Sequential,
+    depth_to_space as depth_to_space,
     gelu_sigmoid as gelu_sigmoid,
     lecun_normal as lecun_normal,
     max_pool as max_pool,
+    space_to_depth as space_to_depth,
     unit as unit,
     upsample as upsample,
 )
@@ -21,13 +23,17 @@ from ._networks import (
     Networks as Networks,
     convolutional as convolutional,
     fully_connected as fully_connected,
-    networks_for as networks_for,
 )
+from ._networks_for import networks_for as networks_for
 from ._norm import BatchNorm as BatchNorm, ChannelAffine as ChannelAffine, GroupNorm as GroupNorm
 from ._residual import (
     ResidualBlock as ResidualBlock,
     ResidualDecoder as ResidualDecoder,
     ResidualEncoder as ResidualEncoder,
     residual as residual,
-    space_to_depth as space_to_depth,
+)
+from ._strided import (
+    StridedDecoder as StridedDecoder,
+    StridedEncoder as StridedEncoder,
+    strided as strided,
 )

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._conv import conv, upsample_conv
 from ._layers import Conv, Sequential, max_pool, unit
-from ._networks import _stage, check_image_network
+from ._networks import check_image_network, stage
 
 
 class GridEncoder(eqx.Module):
@@ -27,8 +27,8 @@ class GridEncoder(eqx.Module):
         check_image_network("GridEncoder", image_shape, width_size)
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3 = jr.split(key, 3)
-        first = _stage(conv, (image_shape[0], narrow, narrow), "none", (), key=key1)
-        second = _stage(conv, (narrow, wide, wide), "none", (), key=key2)
+        first = stage(conv, (image_shape[0], narrow, narrow), "none", (), key=key1)
+        second = stage(conv, (narrow, wide, wide), "none", (), key=key2)
         last = Conv(wide, code_size, size=1, key=key3)
         self.stages = Sequential((*first, max_pool, *second, max_pool, last, unit))
 
@@ -52,9 +52,9 @@ class GridDecoder(eqx.Module):
         check_image_network("GridDecoder", image_shape, width_size)
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3, key4 = jr.split(key, 4)
-        first = _stage(conv, (code_size, wide), "none", (), key=key1)
-        second = _stage(upsample_conv, (wide, narrow, narrow), "none", (), key=key2)
-        third = _stage(upsample_conv, (narrow, wide, wide), "none", (), key=key3)
+        first = stage(conv, (code_size, wide), "none", (), key=key1)
+        second = stage(upsample_conv, (wide, narrow, narrow), "none", (), key=key2)
+        third = stage(upsample_conv, (narrow, wide, wide), "none", (), key=key3)
         self.stages = Sequential((*first, *second, *third, Conv(wide, image_shape[0], key=key4)))
 
     def __call__(self, z: Float[Array, " low narrow code"]) -> Float[Array, " channels height width"]:

@@ -82,6 +82,26 @@ def max_pool(x: Float[Array, " height width channels"]) -> Float[Array, " low na
     return jnp.maximum(rows[:, :, 0], rows[:, :, 1])
 
 
+def space_to_depth(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow more"]:
+    """Each 2 x 2 block of pixels as one pixel of four times the channels: before a 1 x 1 convolution, a strided one.
+
+    **Arguments:** `x`: `(height, width, channels)`, both sides even.
+    """
+    height, width, channels = x.shape
+    blocks = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
+    return blocks.reshape(height // 2, width // 2, 4 * channels)
+
+
+def depth_to_space(x: Float[Array, " low narrow more"]) -> Float[Array, " height width channels"]:
+    """The inverse of `space_to_depth`: after a convolution, a sub-pixel one.
+
+    **Arguments:** `x`: `(height, width, channels)`, the channels a multiple of 4.
+    """
+    height, width, channels = x.shape
+    blocks = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
+    return blocks.reshape(2 * height, 2 * width, channels // 4)
+
+
 def gelu_sigmoid(x: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
     r"""GELU in its sigmoid form, $x \, \sigma(1.702 x)$.
 

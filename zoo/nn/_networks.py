@@ -48,14 +48,6 @@ def convolutional(*, width_size: int = 32, norm: str = "none") -> Networks:
     return Networks(partial(ConvEncoder, **options), partial(ConvDecoder, **options))
 
 
-def networks_for(data_shape: tuple[int, ...]) -> Networks:
-    """What a model takes unless told otherwise: `convolutional()` for images, `fully_connected()` for vectors.
-
-    **Arguments:** `data_shape`: `(channels, height, width)` of an image, `(dimensions,)` of a vector.
-    """
-    return convolutional() if len(data_shape) == 3 else fully_connected()
-
-
 class MLP(eqx.Module):
     """A fully connected network from an array of one shape to an array of another."""
 
@@ -88,13 +80,19 @@ class MLP(eqx.Module):
         return self.layers(x.reshape(-1)).reshape(self.out_shape)
 
 
-def _stage(
-    operation: Callable, sizes: tuple[int, ...], norm: str, axis_names: AxisNames, *, key: PRNGKeyArray
+def stage(
+    operation: Callable,
+    sizes: tuple[int, ...],
+    norm: str,
+    axis_names: AxisNames,
+    activation: Callable = jax.nn.selu,
+    *,
+    key: PRNGKeyArray,
 ) -> list[Callable]:
     """Convolutions from `sizes[0]` channels to `sizes[-1]`, each normalised and activated; the first by `operation`."""
     layers = []
     for a, b, key in zip(sizes[:-1], sizes[1:], jr.split(key, len(sizes) - 1), strict=True):
-        layers += [Conv(a, b, operation=operation, key=key), *normalisation(norm, b, axis_names), jax.nn.selu]
+        layers += [Conv(a, b, operation=operation, key=key), *normalisation(norm, b, axis_names), activation]
         operation = conv
     return layers
 
@@ -140,8 +138,8 @@ class ConvEncoder(eqx.Module):
         channels, height, width = image_shape
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3 = jr.split(key, 3)
-        first = _stage(conv, (channels, narrow, narrow), norm, ("batch",), key=key1)
-        second = _stage(conv, (narrow, wide, wide), norm, ("batch",), key=key2)
+        first = stage(conv, (channels, narrow, narrow), norm, ("batch",), key=key1)
+        second = stage(conv, (narrow, wide, wide), norm, ("batch",), key=key2)
         self.stages = Sequential((*first, max_pool, *second, max_pool))
         self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
 
@@ -179,8 +177,8 @@ class ConvDecoder(eqx.Module):
         axis_names = ("batch", "k")
         self.head_shape = (height // 4, width // 4, wide)
         self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
-        first = _stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, key=key2)
-        second = _stage(upsample_conv, (narrow, wide, wide), norm, axis_names, key=key3)
+        first = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, key=key2)
+        second = stage(upsample_conv, (narrow, wide, wide), norm, axis_names, key=key3)
         self.stages = Sequential((*first, *second, Conv(wide, channels, key=key4)))
 
     def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:

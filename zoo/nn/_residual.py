@@ -8,7 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._conv import upsample_conv
-from ._layers import Conv, Linear, Sequential
+from ._layers import Conv, Linear, Sequential, space_to_depth
 from ._networks import Networks
 
 
@@ -34,16 +34,6 @@ class ResidualBlock(eqx.Module):
 
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
         return x + self.branch(x)
-
-
-def space_to_depth(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow more"]:
-    """Each 2 x 2 block of pixels as one pixel of four times the channels: before a 1 x 1 convolution, a strided one.
-
-    **Arguments:** `x`: `(height, width, channels)`, both sides even.
-    """
-    height, width, channels = x.shape
-    blocks = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
-    return blocks.reshape(height // 2, width // 2, 4 * channels)
 
 
 def _halvings(image_shape: tuple[int, ...]) -> int:

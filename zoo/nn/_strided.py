@@ -1,0 +1,102 @@
+import math
+from functools import partial
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._conv import conv, upsample_conv
+from ._layers import Conv, Linear, Sequential, depth_to_space, gelu_sigmoid, space_to_depth
+from ._networks import Networks, check_image_network, stage
+
+
+class StridedEncoder(eqx.Module):
+    """Height and width halve before each of two stages of two 3 x 3 convolutions; then an affine map.
+
+    As `ConvEncoder`, which halves after each stage, but with nothing computed at full height and width: each 2 x 2
+    block of pixels becomes one of four times the channels, so that the convolution that follows is a strided one.
+
+    **Arguments:** as `ConvEncoder`.
+
+    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+
+    Springenberg et al., "Striving for simplicity: the all convolutional net", 2015, for strides in place of pools.
+    """
+
+    stages: Sequential
+    head: Linear
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        out_size: int,
+        *,
+        width_size: int = 32,
+        norm: str = "none",
+        key: PRNGKeyArray,
+    ):
+        check_image_network("StridedEncoder", image_shape, width_size)
+        channels, height, width = image_shape
+        narrow, wide = width_size, 2 * width_size
+        key1, key2, key3 = jr.split(key, 3)
+        first = stage(conv, (4 * channels, narrow, narrow), norm, ("batch",), gelu_sigmoid, key=key1)
+        second = stage(conv, (4 * narrow, wide, wide), norm, ("batch",), gelu_sigmoid, key=key2)
+        self.stages = Sequential((space_to_depth, *first, space_to_depth, *second))
+        self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
+
+    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
+        return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
+
+
+class StridedDecoder(eqx.Module):
+    """An affine map to images of a quarter of the height and width, two stages of two 3 x 3 convolutions, the second
+    after upsampling, and one whose channels become the 2 x 2 blocks of the image (sub-pixel).
+
+    **Arguments:** as `ConvDecoder`.
+
+    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+
+    Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
+    network", 2016, equation 4; Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017, for its start.
+    """
+
+    head: Linear
+    stages: Sequential
+    head_shape: tuple[int, int, int]
+
+    def __init__(
+        self,
+        latent_size: int,
+        image_shape: tuple[int, ...],
+        *,
+        width_size: int = 32,
+        norm: str = "none",
+        key: PRNGKeyArray,
+    ):
+        check_image_network("StridedDecoder", image_shape, width_size)
+        channels, height, width = image_shape
+        narrow, wide = width_size, 2 * width_size
+        key1, key2, key3, key4 = jr.split(key, 4)
+        axis_names = ("batch", "k")
+        self.head_shape = (height // 4, width // 4, wide)
+        self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
+        first = stage(conv, (wide, wide, wide), norm, axis_names, gelu_sigmoid, key=key2)
+        second = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, gelu_sigmoid, key=key3)
+        last = Conv(narrow, 4 * channels, key=key4)
+        # The four pixels of a block start alike, or their differences would stay in the pictures as a pattern.
+        alike = jnp.tile(last.kernel[..., :channels], 4)
+        last = eqx.tree_at(lambda conv: conv.kernel, last, alike)
+        self.stages = Sequential((*first, *second, last, depth_to_space))
+
+    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
+        return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)
+
+
+def strided(*, width_size: int = 32, norm: str = "none") -> Networks:
+    """`StridedEncoder` and `StridedDecoder`: images whose sides divide by 4.
+
+    **Arguments:** `width_size`, `norm`: as in `ConvEncoder`.
+    """
+    options = dict(width_size=width_size, norm=norm)
+    return Networks(partial(StridedEncoder, **options), partial(StridedDecoder, **options))
