@@ -2,20 +2,20 @@
 
     python benchmarks/evaluation.py [--rounds 7] [--k 5000] [--examples 2]
 
-Answer: nothing where decoding is work, something where it is not. The convolutional decoder takes 0.56 of plain
-`vmap`'s time, as its chunks stay in the cache, and its 1.9 GiB of temporaries become 16 MiB (19 at k = 1), whatever k
-and the number of examples. The small network of the IWAE paper takes 1.50 times as long (at most 1.15 is wanted): 41
-draws to a chunk, as many as the convolutions' memory allows, are too few for its matrix products to share the cores.
-Beside other work the two ratios were 0.72 and 0.83, and `chunk_size=656` took 0.74 of the small network's time.
+Answer: nothing where decoding is work, next to nothing where it is not. The reference's decoder takes 0.46 of plain
+`vmap`'s time, as its chunks stay in the cache, and its 1.9 GiB of temporaries become 16 MiB, whatever k and the number
+of examples; the small network of the IWAE paper takes 1.09 times as long (at most 1.15 is wanted; 1.50 while every
+model had as many draws to a chunk as the convolutions' memory allows: too few for small matrix products).
 
-2 cores (AMD EPYC, virtual), nothing else running, 25 November 2026, `--rounds 4 --examples 1`, one run:
+2 cores (AMD EPYC, virtual), nothing else running, 26 November 2026, `--rounds 4 --examples 1`, one run:
 
     jax 0.10.2, cpu, 2 cores; k = 5000
     model            plain s  streamed s   ratio   plain MiB  streamed MiB
-    conv               9.363       5.180   0.559      1914.4          16.0
-    mlp 200-200        0.023       0.034   1.497        31.8           0.3
+    reference         10.784       5.077   0.460      1914.4          16.0
+    conv               1.534       1.028   0.662       239.6          16.2
+    mlp 200-200        0.023       0.025   1.085        31.8          16.0
 
-    MiB of the streamed program, conv
+    MiB of the streamed program, reference
     n = 2     k = 100         16.0
     n = 2     k = 5000        16.0
     n = 1000  k = 5000        16.0
