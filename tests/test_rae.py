@@ -53,6 +53,47 @@ def test_the_loss_is_the_paper_s():
         jax.eval_shape(lambda xs: penalties.latent_norm(draw(xs), weight=-1), xs)
 
 
+def test_the_gradient_penalty_is_the_jacobian_s_squared_norm():
+    """Of a decoder of two layers, its Jacobian in closed form; and the same for each label of a conditional model."""
+    model, xs = tiny(activation=jnp.tanh), jnp.asarray(np.tile(XS, (40, 1)))
+    penalty = penalties.DecoderGradient(0.3)
+    value = lambda model, xs, ys=None, penalty=penalty: zoo.loss(
+        model, xs, ys=ys, objective=lambda draws: 0.0 * draws.log_likelihood[0], penalties=[penalty], key=jr.key(0)
+    )
+    first, second = (np.asarray(layer.weight, np.float64) for layer in model.decoder.layers.layers[::2])
+    zs = np.asarray(jax.vmap(model.encoder)(xs), np.float64)
+    slope = 1 - np.tanh(zs @ first + np.asarray(model.decoder.layers.layers[0].bias)) ** 2
+    jacobians = np.einsum("zh,nh,hx->nzx", first, slope, second)
+    np.testing.assert_allclose(eqx.filter_jit(value)(model, xs), 0.3 * (jacobians**2).sum((1, 2)).mean(), rtol=0.05)
+    # With a single pixel every v gives the norm itself, and its gradient reaches the decoder.
+    conditional = zoo.ConditionalVAE(
+        1, 2, num_classes=2, networks=zoo.nn.fully_connected(width_size=4, depth=1), posterior=posteriors.Point,
+        likelihood=likelihoods.gaussian(), key=jr.key(0),
+    )  # fmt: skip
+    xs, ys = xs[:4, :1], jnp.array([0, 1, 1, 0])
+    here = lambda model, x, y: (lambda m: jax.grad(lambda z: m.decode(z)[0])(m.posterior(x).mean))(model.given(y))
+    exact = lambda model: 0.3 * jnp.mean(jnp.sum(jax.vmap(lambda x, y: here(model, x, y))(xs, ys) ** 2, axis=1))
+    ours = eqx.filter_jit(eqx.filter_value_and_grad(value))(conditional, xs, ys)
+    plain = eqx.filter_jit(eqx.filter_value_and_grad(exact))(conditional)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match="weight=-1"):
+        penalties.DecoderGradient(-1.0)
+    with pytest.raises(ValueError, match="DecoderGradient. needs the model"):
+        value(model, jnp.asarray(XS[:4]), penalty=lambda draws, *, key: 2 * penalties.DecoderGradient()(draws, key=key))
+
+
+def test_the_gradient_penalty_smooths_the_decoder():
+    settings = dict(objective=objectives.reconstruction, batch_size=16, epochs=3, progress=False, key=jr.key(1))
+    settings["optimiser"] = optax.adam(1e-2)
+    xs, slope = np.tile(XS, (4, 1)), {}
+    for weight in (0.0, 10.0):
+        model = zoo.fit(tiny(), xs, penalties=[penalties.DecoderGradient(weight)], **settings).model
+        jacobian = jax.jit(jax.vmap(jax.jacrev(lambda x: model.decoder(model.encoder(x)), argnums=0)))
+        slope[weight] = float(jnp.mean(jacobian(jnp.asarray(XS)) ** 2))
+    assert slope[10.0] < 0.5 * slope[0.0]
+
+
 @pytest.mark.parametrize(
     "objective",
     [objectives.elbo, objectives.iwae, objectives.wake_theta, objectives.wake_phi]

@@ -262,6 +262,8 @@ def penalties(settings: Train, examples: int, *, weight: Any) -> tuple[Callable,
     if settings.penalty is None:
         return ()
     penalty = names.look_up("penalty", settings, names.PENALTIES)
+    if isinstance(penalty, type):
+        return (penalty(weight),)
     if "dataset_size" in inspect.signature(penalty).parameters:
         penalty = partial(penalty, dataset_size=examples)
     return (lambda draws, *, key: weight * penalty(draws, key=key),)

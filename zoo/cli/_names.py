@@ -148,6 +148,9 @@ PENALTIES: Table = {
     "dip-ii": Entry(lambda: zoo.penalties.dip_ii, "covariance of the aggregated posterior; Kumar et al. 2018"),
     "mmd": Entry(lambda: zoo.penalties.mmd, "InfoVAE, WAE-MMD; Zhao et al. 2017, Tolstikhin et al. 2018"),
     "commitment": Entry(lambda: zoo.penalties.commitment, "trains vq's codebook; van den Oord et al. 2017"),
+    "decoder-gradient": Entry(
+        lambda: zoo.penalties.DecoderGradient, "the mean squared gradient of the decoder; Ghosh et al. 2020"
+    ),
     "latent-norm": Entry(lambda: zoo.penalties.latent_norm, "half the squared length of z; Ghosh et al. 2020"),
     "sliced-wasserstein": Entry(lambda: zoo.penalties.sliced_wasserstein, "SWAE; Kolouri et al. 2018"),
 }

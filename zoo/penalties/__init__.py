@@ -1,6 +1,10 @@
 """What needs a whole batch: pure functions of its draws, added to the loss."""
 
 from ._commitment import commitment as commitment
+from ._decoder_gradient import (
+    AbstractBorrowingPenalty as AbstractBorrowingPenalty,
+    DecoderGradient as DecoderGradient,
+)
 from ._dip import dip_i as dip_i, dip_ii as dip_ii
 from ._factor import (
     Discriminator as Discriminator,

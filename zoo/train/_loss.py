@@ -10,6 +10,7 @@ from .._draws import Draws
 from ..estimators import reparameterised
 from ..models import AbstractVAE, given
 from ..models._vae import draw_keys
+from ..penalties import AbstractBorrowingPenalty
 
 
 def loss(
@@ -35,7 +36,8 @@ def loss(
     - `objective`: one of `zoo.objectives`, `Draws -> scalar` for one example, to be maximised.
     - `k`: latents drawn for each example.
     - `estimator`: one of `zoo.estimators`; how the draws are differentiated.
-    - `penalties`: functions `(Draws of the batch, *, key) -> scalar`, as in `zoo.penalties`.
+    - `penalties`: functions `(Draws of the batch, *, key) -> scalar`, as in `zoo.penalties`, or those with an `of`
+      that makes such a function of the model.
     - `key`: for the draws and the penalties.
     """
     keys, penalty_key = batch_keys(key, len(xs))
@@ -63,5 +65,6 @@ def loss_and_draws(
     values, draws = jax.vmap(judged, axis_name=axis_name)(xs, ys, keys)
     value = -jnp.mean(values)
     for i, penalty in enumerate(penalties):
+        penalty = penalty.of(model, ys) if isinstance(penalty, AbstractBorrowingPenalty) else penalty
         value = value + penalty(draws, key=jr.fold_in(penalty_key, i))
     return value, draws
