@@ -132,7 +132,7 @@ def main_job() -> None:
     path = ROOT / "README.md"
     text = TABLE.sub(lambda _: table, path.read_text(encoding="utf-8"))
     today = f"jax {version('jax')}, {datetime.date.today()}, one run"
-    path.write_text(DATE.sub(today, text), encoding="utf-8")
+    path.write_text(DATE.sub(today, text, count=1), encoding="utf-8")
     print(f"{table}\nREADME.md has this table, and today's date; see that it names the machine")
 
 
