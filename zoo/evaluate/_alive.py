@@ -23,10 +23,15 @@ def draws_alive(model: AbstractVAE, ys: Array | np.ndarray | None) -> int:
     **Arguments:** `model`; `ys`: the labels of its examples, `(n, ...)`, or `None`.
     """
     budget = 2**21 if jax.default_backend() == "cpu" else 2**27
-    label = None if ys is None else jax.ShapeDtypeStruct(ys.shape[1:], ys.dtype)
+    label = None if ys is None else _shape(ys[0])
     leaves, structure = jax.tree.flatten(model)
-    shapes = (jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if eqx.is_array(leaf) else leaf for leaf in leaves)
+    shapes = (_shape(leaf) if eqx.is_array(leaf) else leaf for leaf in leaves)
     return max(budget // _floats_per_draw(structure, tuple(shapes), label), 1)
+
+
+def _shape(array: Any) -> jax.ShapeDtypeStruct:
+    array = jnp.asarray(array)  # NumPy's 64 bits become JAX's 32
+    return jax.ShapeDtypeStruct(array.shape, array.dtype)
 
 
 @functools.lru_cache(maxsize=64)
