@@ -29,7 +29,7 @@ log-likelihood is that of the first held-out images with 100 draws each; for `vq
 codes, which bounds it from below as the others do.
 """
 
-import sys
+import argparse
 import time
 
 import equinox as eqx
@@ -110,19 +110,26 @@ def remark(name, model, xs, *, key):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="MODEL", help=f"{', '.join(MODELS)}; all unless given")
+    parser.add_argument("--seeds", type=int, default=1, help="how often each is trained")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(MODELS):
+        parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}")
     images = data.fashion_mnist_mini()
     xs = images.test_images[:HELD_OUT]
     print(f"{'model':14}{'parameters':>11}{'steps':>7}{'CPU s':>7}   log p(x), k = 100, nats", flush=True)
-    for name in sys.argv[1:] or MODELS:
-        model, seconds, steps = learn(name, images, key=jr.key(0))
-        ys = images.test_labels[:HELD_OUT] if name == "conditional" else None
-        nats = np.asarray(
-            zoo.log_likelihood(model, xs, ys=ys, k=100, observe=data.dequantise, key=jr.key(1)), np.float64
-        )
-        count = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
-        error = nats.std(ddof=1) / HELD_OUT**0.5
-        text = f"{name:14}{count:11,}{steps:7}{seconds:7.0f}   {nats.mean():7.1f} +- {error:.1f}"
-        print(f"{text}   {remark(name, model, xs, key=jr.key(2))}".rstrip(), flush=True)
+    for seed in range(arguments.seeds):
+        for name in arguments.names or MODELS:
+            model, seconds, steps = learn(name, images, key=jr.key(seed))
+            ys = images.test_labels[:HELD_OUT] if name == "conditional" else None
+            nats = np.asarray(
+                zoo.log_likelihood(model, xs, ys=ys, k=100, observe=data.dequantise, key=jr.key(1)), np.float64
+            )
+            count = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+            error = nats.std(ddof=1) / HELD_OUT**0.5
+            text = f"{name:14}{count:11,}{steps:7}{seconds:7.0f}   {nats.mean():7.1f} +- {error:.1f}"
+            print(f"{text}   {remark(name, model, xs, key=jr.key(2))}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import scipy.stats
 from thin import thin
 
 import zoo
-from zoo import likelihoods, nn, priors
+from zoo import likelihoods, nn, posteriors, priors
 
 
 SCALE = 0.5
@@ -25,13 +25,11 @@ def linear_conditional():
         likelihood=likelihoods.gaussian(scale=SCALE), key=jr.key(0),
     )  # fmt: skip
     weight = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
-    model = eqx.tree_at(lambda m: m.decoder.layers.layers[0].weight, model, jnp.asarray(weight))
+    # What the decoder is given is scaled by the root of (2 + 3) / 2.
+    weights = lambda m: (m.decoder.layers.layers[0].weight, m.decoder_label.weight)
+    model = eqx.tree_at(weights, model, (jnp.asarray(weight * 0.4**0.5), jnp.eye(3)))
     # q = N(0, I): an honest proposal in two dimensions.
-    model = eqx.tree_at(
-        lambda m: m.encoder,
-        model,
-        replace_fn=lambda m: jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, m),
-    )
+    model = eqx.tree_at(lambda m: m.encoder, model, replace_fn=nn.zeroed)
     covariance = weight[:2].T @ weight[:2] + SCALE**2 * np.eye(2)
     return model, [scipy.stats.multivariate_normal(weight[2 + y], covariance) for y in range(3)]
 
@@ -57,6 +55,21 @@ def test_samples_follow_their_label():
         assert np.abs(z).max() < 4
     assert zoo.sample(model, y=1, key=jr.key(3)).shape == (1, 2)
     assert zoo.sample(model, 4, y=1, key=jr.key(3)).shape == (4, 2)
+
+
+def test_it_starts_as_large_as_without_a_label_and_the_same_for_each():
+    model = zoo.ConditionalVAE(
+        1000, 4, num_classes=12, networks=nn.fully_connected(depth=0), posterior=posteriors.DiagonalNormal,
+        likelihood=likelihoods.gaussian(), key=jr.key(0),
+    )  # fmt: skip
+    z, x = jr.normal(jr.key(1), (4,)), jr.normal(jr.key(2), (1000,))
+    both = [(model.given(y).decode(z), model.given(y).posterior(x).mean) for y in (0, 11)]
+    np.testing.assert_array_equal(both[0][0], both[1][0])
+    np.testing.assert_array_equal(both[0][1], both[1][1])
+    # LeCun's weights: the variance of an output is the mean square of what goes in.
+    np.testing.assert_allclose(both[0][0].std(), jnp.mean(z**2) ** 0.5, rtol=0.1)
+    many = zoo.ConditionalVAE(4, 500, num_classes=12, networks=nn.fully_connected(depth=0), key=jr.key(0))
+    np.testing.assert_allclose(many.given(0).posterior(z).mean.std(), jnp.mean(z**2) ** 0.5, rtol=0.15)
 
 
 def test_it_learns_what_the_label_says():
@@ -147,6 +160,8 @@ def test_images_see_their_label_as_a_plane():
     networks = nn.convolutional(width_size=2, norm="batch")
     options = dict(num_classes=3, networks=networks, likelihood=likelihoods.gaussian())
     model = thin(zoo.ConditionalVAE((1, 4, 4), 2, **options, key=jr.key(0)))
+    maps = lambda m: (m.encoder_label.weight, m.decoder_label.weight)
+    model = eqx.tree_at(maps, model, (jr.normal(jr.key(3), (3, 16)), jnp.eye(3)))
     xs = np.random.default_rng(0).integers(1, 255, (12, 1, 4, 4)).astype(np.uint8)
     ys = np.arange(12) % 3
     frozen = zoo.freeze(model, xs, ys=ys, key=jr.key(1))

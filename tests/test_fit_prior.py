@@ -30,11 +30,11 @@ def test_the_fitted_mixture_is_the_aggregated_posterior_where_that_is_one():
 def test_with_classes_the_mixture_has_shares_of_each():
     """Clusters that the encoder keeps apart, and of which each class has shares that are known."""
     networks = zoo.nn.fully_connected(width_size=1, depth=0)
-    model = zoo.ConditionalVAE(
-        2, 1, num_classes=3, networks=networks, likelihood=zoo.likelihoods.gaussian(), key=jr.key(0)
-    )
-    model = jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, model)
-    gain = jnp.zeros_like(model.encoder.layers.layers[0].weight).at[0, 0].set(1.0)
+    likelihood = zoo.likelihoods.gaussian()
+    model = zoo.ConditionalVAE(2, 1, num_classes=3, networks=networks, likelihood=likelihood, key=jr.key(0))
+    model = zoo.nn.zeroed(model)
+    # What the encoder is given is scaled by the root of (2 + 3) / 2.
+    gain = model.encoder.layers.layers[0].weight.at[0, 0].set(0.4**0.5)
     model = eqx.tree_at(lambda m: m.encoder.layers.layers[0].weight, model, gain)
     rng = np.random.default_rng(0)
     # The third class is in no example, and gets the shares of all.

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import Linear, Networks, networks_for
+from ..nn import Linear, Networks, networks_for, zeroed
 from ..posteriors import AbstractPosterior, DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._vae import AbstractVAE, check_latent_size, parameter_shape
@@ -24,9 +24,11 @@ class ConditionalVAE(AbstractVAE):
     `model.given(y)` is the model of x at one label: a VAE like any other. `fit`, `log_likelihood` and the
     other functions of data take labels as `ys` and do that for each example; `sample` takes `y`.
 
-    The encoder sees an affine map of the label, stacked on x along its first axis: one more channel of an image, as
-    many more dimensions of a vector as the label has. The decoder sees the label as more dimensions of z. For
-    p(z | y) pass `prior=zoo.priors.ConditionalNormal(...)`.
+    The encoder sees an affine map of the label stacked on x along its first axis: one more channel of an image, as
+    many more dimensions of a vector as the label has. The decoder sees another, stacked on z: as many more
+    dimensions as the label has. Both maps start at zero, and what is stacked is scaled so that the networks' initial
+    answers to x and to z are as large as without a label: training starts at a model of x alone. For p(z | y) pass
+    `prior=zoo.priors.ConditionalMixture(...)` or `ConditionalNormal(...)`.
 
     Sohn, Lee and Yan, "Learning Structured Output Representation using Deep Conditional Generative Models",
     2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
@@ -34,7 +36,8 @@ class ConditionalVAE(AbstractVAE):
 
     encoder: Callable
     decoder: Callable
-    planes: Linear
+    encoder_label: Linear
+    decoder_label: Linear
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     family: Any
@@ -84,11 +87,12 @@ class ConditionalVAE(AbstractVAE):
                 "or one number to a vector, are needed"
             )
         networks = networks_for(data_shape) if networks is None else networks
-        encoder_key, decoder_key, label_key = jr.split(key, 3)
+        encoder_key, decoder_key = jr.split(key)
         plane = math.prod(data_shape[1:])
         channels = -(-size // plane)
         labelled = (data_shape[0] + channels, *data_shape[1:])
-        self.planes = Linear(size, channels * plane, key=label_key)
+        self.encoder_label = zeroed(Linear(size, channels * plane, key=key))
+        self.decoder_label = zeroed(Linear(size, size, key=key))
         self.encoder = networks.encoder(labelled, posterior.num_params(latent_size), key=encoder_key)
         self.decoder = networks.decoder(latent_size + size, parameter_shape(likelihood, data_shape), key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior
@@ -106,11 +110,11 @@ class ConditionalVAE(AbstractVAE):
         return eqx.tree_at(lambda m: m.condition, self, vector, is_leaf=lambda leaf: leaf is None)
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
-        planes = self.planes(self._label("posterior")).reshape(-1, *x.shape[1:])
-        return self.family.from_params(self.encoder(jnp.concatenate([x, planes.astype(x.dtype)])))
+        label = self.encoder_label(self._label("posterior")).reshape(-1, *x.shape[1:])
+        return self.family.from_params(self.encoder(_stacked(x, label)))
 
     def decode(self, z: Float[Array, " latent"]) -> Float[Array, " ..."]:
-        return self.decoder(jnp.concatenate([z, self._label("decode").astype(z.dtype)]))
+        return self.decoder(_stacked(z, self.decoder_label(self._label("decode"))))
 
     def _label(self, call: str) -> Float[Array, " condition"]:
         if self.condition is None:
@@ -143,6 +147,13 @@ class ConditionalVAE(AbstractVAE):
                 f"`{call}` needs labels from 0 to {self.num_classes - 1}, got {ys.min()} to {ys.max()}; build the "
                 "model with as many classes as the labels have"
             )
+
+
+def _stacked(x: Float[Array, " size *sides"], label: Float[Array, " more *sides"]) -> Float[Array, " both *sides"]:
+    # A layer's initial weights are the smaller the more inputs it has. The label's inputs are zeros at first, and those
+    # that are not are scaled up for them: otherwise a label makes learning slower at first than it is without.
+    both = jnp.concatenate([x, label.astype(x.dtype)])
+    return math.sqrt(len(both) / len(x)) * both
 
 
 def given(model: Any, y: Any) -> Any:

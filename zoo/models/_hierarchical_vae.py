@@ -8,14 +8,10 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import MLP, Linear, Networks, networks_for
+from ..nn import MLP, Linear, Networks, networks_for, zeroed
 from ..posteriors import AbstractPosterior, BottomUpPosterior, DiagonalNormal, TopDownPosterior
 from ..priors import AbstractBorrowingPrior, AbstractPrior, HierarchicalPrior, StandardNormal
 from ._vae import AbstractVAE, parameter_shape
-
-
-def _zeros(layer: Linear) -> Linear:
-    return jax.tree.map(jnp.zeros_like, layer)
 
 
 def _link(a: int, b: int, hidden: dict[str, Any], *, key: PRNGKeyArray) -> MLP:
@@ -24,7 +20,7 @@ def _link(a: int, b: int, hidden: dict[str, Any], *, key: PRNGKeyArray) -> MLP:
     At the usual initial weights the log-scales of one layer blow up the next.
     """
     network = MLP((a,), (b,), **hidden, key=key)
-    return eqx.tree_at(lambda m: m.layers.layers[-1], network, replace_fn=_zeros)
+    return eqx.tree_at(lambda m: m.layers.layers[-1], network, replace_fn=zeroed)
 
 
 class Quiet(eqx.Module):
@@ -106,7 +102,7 @@ class TopDown(eqx.Module):
         self.steps = tuple(MLP((width,), (width,), **hidden, key=key) for key in steps_keys)
         heads_keys = jr.split(heads_key, len(latent_sizes))
         self.heads = tuple(
-            _zeros(Linear(width, 2 * n, key=key)) for n, key in zip(latent_sizes, heads_keys, strict=True)
+            zeroed(Linear(width, 2 * n, key=key)) for n, key in zip(latent_sizes, heads_keys, strict=True)
         )
         self.activation = hidden["activation"]
 

@@ -15,6 +15,7 @@ from ._layers import (
     space_to_depth as space_to_depth,
     unit as unit,
     upsample as upsample,
+    zeroed as zeroed,
 )
 from ._networks import (
     MLP as MLP,

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -8,6 +9,9 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._conv import conv
+
+
+Layer = TypeVar("Layer", bound=eqx.Module)
 
 
 def lecun_normal(shape: tuple[int, ...], fan_in: int, *, key: PRNGKeyArray) -> Float[Array, " ..."]:
@@ -118,6 +122,14 @@ def unit(x: Float[Array, " *shape size"]) -> Float[Array, " *shape size"]:
     **Arguments:** `x`: vectors along the last axis.
     """
     return x * lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-12)
+
+
+def zeroed(layer: Layer) -> Layer:
+    """The layer with every weight zero: what is added or multiplied by it starts as if it were not there.
+
+    **Arguments:** `layer`: a Module.
+    """
+    return jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, layer)
 
 
 class Sequential(eqx.Module):

@@ -109,7 +109,29 @@ def check_image_network(call: str, image_shape: tuple[int, ...], width_size: int
         raise ValueError(f"`{call}(width_size={width_size})`: at least one channel is needed")
 
 
-class ConvEncoder(eqx.Module):
+class AbstractImageEncoder(eqx.Module):
+    """Stages that take an image with its channels last, then an affine map of all that they leave."""
+
+    stages: eqx.AbstractVar[Sequential]
+    head: eqx.AbstractVar[Linear]
+
+    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
+        # Channels go last at the door: XLA's convolutions are fast in loops only in that layout.
+        return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
+
+
+class AbstractImageDecoder(eqx.Module):
+    """An affine map to a small image of shape `head_shape`, channels last, then stages that make the image of it."""
+
+    head: eqx.AbstractVar[Linear]
+    stages: eqx.AbstractVar[Sequential]
+    head_shape: eqx.AbstractVar[tuple[int, int, int]]
+
+    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
+        return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)
+
+
+class ConvEncoder(AbstractImageEncoder):
     """Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map.
 
     **Arguments:**
@@ -143,12 +165,8 @@ class ConvEncoder(eqx.Module):
         self.stages = Sequential((*first, max_pool, *second, max_pool))
         self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
 
-    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
-        # Channels go last at the door: XLA's convolutions are fast in loops only in that layout.
-        return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
 
-
-class ConvDecoder(eqx.Module):
+class ConvDecoder(AbstractImageDecoder):
     """An affine map to small images, then two stages of upsampling and two 3 x 3 convolutions each.
 
     **Arguments:** `latent_size`: dimensions of z; the others as in `ConvEncoder`, the first stage being the one at
@@ -180,6 +198,3 @@ class ConvDecoder(eqx.Module):
         first = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, key=key2)
         second = stage(upsample_conv, (narrow, wide, wide), norm, axis_names, key=key3)
         self.stages = Sequential((*first, *second, Conv(wide, channels, key=key4)))
-
-    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
-        return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)

@@ -3,13 +3,12 @@ from functools import partial
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._conv import upsample_conv
-from ._layers import Conv, Linear, Sequential, space_to_depth
-from ._networks import Networks
+from ._layers import Conv, Linear, Sequential, space_to_depth, zeroed
+from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks
 
 
 class ResidualBlock(eqx.Module):
@@ -29,8 +28,7 @@ class ResidualBlock(eqx.Module):
     def __init__(self, channels: int, *, key: PRNGKeyArray):
         first_key, second_key = jr.split(key)
         first, second = (Conv(channels, channels, key=key) for key in (first_key, second_key))
-        second = jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, second)
-        self.branch = Sequential((jax.nn.silu, first, jax.nn.silu, second))
+        self.branch = Sequential((jax.nn.silu, first, jax.nn.silu, zeroed(second)))
 
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
         return x + self.branch(x)
@@ -54,7 +52,7 @@ def _check(call: str, image_shape: tuple[int, ...], width_size: int, depth: int)
         raise ValueError(f"`{call}(width_size={width_size}, depth={depth})`: both must be at least 1")
 
 
-class ResidualEncoder(eqx.Module):
+class ResidualEncoder(AbstractImageEncoder):
     """Stages of residual blocks; between them height and width halve and channels double; then an affine map.
 
     **Arguments:**
@@ -94,11 +92,8 @@ class ResidualEncoder(eqx.Module):
         self.stages = Sequential((*layers, jax.nn.silu))
         self.head = Linear(width * math.prod(side >> count for side in image_shape[1:]), out_size, key=head_key)
 
-    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
-        return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
 
-
-class ResidualDecoder(eqx.Module):
+class ResidualDecoder(AbstractImageDecoder):
     """`ResidualEncoder` backwards: nearest-neighbour upsampling where that halves.
 
     **Arguments:** `latent_size`: dimensions of z; the others as in `ResidualEncoder`.
@@ -132,9 +127,6 @@ class ResidualDecoder(eqx.Module):
             layers += [Conv(width, narrower, operation=upsample_conv, key=next(keys))]
             width = narrower
         self.stages = Sequential((*layers, jax.nn.silu, Conv(width, image_shape[0], key=last_key)))
-
-    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
-        return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)
 
 
 def residual(*, width_size: int = 32, depth: int = 1) -> Networks:

@@ -4,14 +4,14 @@ from functools import partial
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from ._conv import conv, upsample_conv
 from ._layers import Conv, Linear, Sequential, depth_to_space, gelu_sigmoid, space_to_depth
-from ._networks import Networks, check_image_network, stage
+from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, check_image_network, stage
 
 
-class StridedEncoder(eqx.Module):
+class StridedEncoder(AbstractImageEncoder):
     """Height and width halve before each of two stages of two 3 x 3 convolutions; then an affine map.
 
     As `ConvEncoder`, which halves after each stage, but with nothing computed at full height and width: each 2 x 2
@@ -45,11 +45,8 @@ class StridedEncoder(eqx.Module):
         self.stages = Sequential((space_to_depth, *first, space_to_depth, *second))
         self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
 
-    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
-        return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
 
-
-class StridedDecoder(eqx.Module):
+class StridedDecoder(AbstractImageDecoder):
     """An affine map to images of a quarter of the height and width, two stages of two 3 x 3 convolutions, the second
     after upsampling, and one whose channels become the 2 x 2 blocks of the image (sub-pixel).
 
@@ -88,9 +85,6 @@ class StridedDecoder(eqx.Module):
         alike = jnp.tile(last.kernel[..., :channels], 4)
         last = eqx.tree_at(lambda conv: conv.kernel, last, alike)
         self.stages = Sequential((*first, *second, last, depth_to_space))
-
-    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
-        return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)
 
 
 def strided(*, width_size: int = 32, norm: str = "none") -> Networks:

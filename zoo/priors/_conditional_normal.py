@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
-from ..nn import Linear, Sequential
+from ..nn import Linear, Sequential, zeroed
 from ._condition import condition_of
 from ._normal import Normal
 from ._prior import AbstractBorrowingPrior
@@ -41,8 +41,7 @@ class ConditionalNormal(AbstractBorrowingPrior):
             )
         hidden_key, last_key = jr.split(key)
         hidden = Linear(condition_size, width_size, key=hidden_key)
-        last = Linear(width_size, 2 * latent_size, key=last_key)
-        last = jax.tree.map(jnp.zeros_like, last)
+        last = zeroed(Linear(width_size, 2 * latent_size, key=last_key))
         self.network = Sequential((hidden, jax.nn.tanh, last))
         self.condition_size = condition_size
         self.latent_size = latent_size
