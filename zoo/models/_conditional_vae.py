@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import Linear, Networks, networks_for, zeroed
+from ..nn import Linear, Networks, networks_for
 from ..posteriors import AbstractPosterior, DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._vae import AbstractVAE, check_latent_size, parameter_shape
@@ -25,10 +25,10 @@ class ConditionalVAE(AbstractVAE):
     other functions of data take labels as `ys` and do that for each example; `sample` takes `y`.
 
     The encoder sees an affine map of the label stacked on x along its first axis: one more channel of an image, as
-    many more dimensions of a vector as the label has. The decoder sees another, stacked on z: as many more
-    dimensions as the label has. Both maps start at zero, and what is stacked is scaled so that the networks' initial
-    answers to x and to z are as large as without a label: training starts at a model of x alone. For p(z | y) pass
-    `prior=zoo.priors.ConditionalMixture(...)` or `ConditionalNormal(...)`.
+    many more dimensions of a vector as the label has. The decoder sees the label as more dimensions of z. What is
+    stacked is scaled up so that the networks' initial weights, which are the smaller the more inputs there are, see
+    as much of x and of z as without a label. For p(z | y) pass `prior=zoo.priors.ConditionalMixture(...)` or
+    `ConditionalNormal(...)`.
 
     Sohn, Lee and Yan, "Learning Structured Output Representation using Deep Conditional Generative Models",
     2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
@@ -37,7 +37,6 @@ class ConditionalVAE(AbstractVAE):
     encoder: Callable
     decoder: Callable
     encoder_label: Linear
-    decoder_label: Linear
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     family: Any
@@ -87,12 +86,11 @@ class ConditionalVAE(AbstractVAE):
                 "or one number to a vector, are needed"
             )
         networks = networks_for(data_shape) if networks is None else networks
-        encoder_key, decoder_key = jr.split(key)
+        encoder_key, decoder_key, label_key = jr.split(key, 3)
         plane = math.prod(data_shape[1:])
         channels = -(-size // plane)
         labelled = (data_shape[0] + channels, *data_shape[1:])
-        self.encoder_label = zeroed(Linear(size, channels * plane, key=key))
-        self.decoder_label = zeroed(Linear(size, size, key=key))
+        self.encoder_label = Linear(size, channels * plane, key=label_key)
         self.encoder = networks.encoder(labelled, posterior.num_params(latent_size), key=encoder_key)
         self.decoder = networks.decoder(latent_size + size, parameter_shape(likelihood, data_shape), key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior
@@ -114,7 +112,7 @@ class ConditionalVAE(AbstractVAE):
         return self.family.from_params(self.encoder(_stacked(x, label)))
 
     def decode(self, z: Float[Array, " latent"]) -> Float[Array, " ..."]:
-        return self.decoder(_stacked(z, self.decoder_label(self._label("decode"))))
+        return self.decoder(_stacked(z, self._label("decode")))
 
     def _label(self, call: str) -> Float[Array, " condition"]:
         if self.condition is None:
@@ -150,8 +148,7 @@ class ConditionalVAE(AbstractVAE):
 
 
 def _stacked(x: Float[Array, " size *sides"], label: Float[Array, " more *sides"]) -> Float[Array, " both *sides"]:
-    # A layer's initial weights are the smaller the more inputs it has. The label's inputs are zeros at first, and those
-    # that are not are scaled up for them: otherwise a label makes learning slower at first than it is without.
+    # Initial weights are the smaller the more inputs a layer has: without the factor a label would slow down learning.
     both = jnp.concatenate([x, label.astype(x.dtype)])
     return math.sqrt(len(both) / len(x)) * both
 
