@@ -103,7 +103,8 @@ def fit(
       `train.early_stopping` makes one.
     - `mesh`: devices that share each batch, from `train.data_mesh`; every one holds the model. They may be those of
       several processes (`jax.distributed`), each of which calls `fit` with the same arguments and reads its own rows;
-      process 0 keeps the directory, and what it finds there is where all go on.
+      process 0 keeps the directory, and what it finds there is where all go on. `nn.BatchNorm` and penalties still
+      see the whole batch, but a layer of your own that averages over the axis "batch" sees its device's share.
     - `callback`: called with the new rows of the history whenever some leave the device.
     - `progress`: a progress bar on standard error.
     - `key`: all of the run's randomness.
