@@ -4,7 +4,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..nn import Linear
+from ..nn import Linear, zeroed
 from ._bijection import AbstractBijection, Vector, check_latent_size, check_width_size
 from ._scale import soft_clip
 
@@ -32,8 +32,7 @@ class Coupling(AbstractBijection):
         check_width_size("Coupling", width_size)
         key1, key2, key3 = jr.split(key, 3)
         self.kept = latent_size // 2
-        last = Linear(width_size, 2 * (latent_size - self.kept), key=key3)
-        last = eqx.tree_at(lambda layer: layer.weight, last, jnp.zeros_like(last.weight))
+        last = zeroed(Linear(width_size, 2 * (latent_size - self.kept), key=key3))
         self.layers = (Linear(self.kept, width_size, key=key1), Linear(width_size, width_size, key=key2), last)
 
     def _shift_and_log_scale(self, kept: Float[Array, " kept"]) -> tuple[Float[Array, " rest"], Float[Array, " rest"]]:

@@ -1,4 +1,3 @@
-import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -6,7 +5,7 @@ from jax import lax
 from jaxtyping import PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..nn import Linear
+from ..nn import Linear, zeroed
 from ._bijection import AbstractBijection, Vector, check_latent_size, check_width_size
 from ._scale import soft_clip
 
@@ -37,8 +36,7 @@ class MaskedAutoregressive(AbstractBijection):
         check_latent_size("MaskedAutoregressive", latent_size)
         check_width_size("MaskedAutoregressive", width_size)
         key1, key2, key3 = jr.split(key, 3)
-        last = Linear(width_size, 2 * latent_size, key=key3)
-        last = eqx.tree_at(lambda layer: layer.weight, last, jnp.zeros_like(last.weight))
+        last = zeroed(Linear(width_size, 2 * latent_size, key=key3))
         self.layers = (Linear(latent_size, width_size, key=key1), Linear(width_size, width_size, key=key2), last)
 
     def _shift_and_log_scale(self, z: Vector) -> tuple[Vector, Vector]:

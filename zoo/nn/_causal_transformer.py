@@ -5,7 +5,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ._layers import Linear
+from ._layers import Linear, zeroed
 
 
 class CausalTransformer(eqx.Module):
@@ -35,7 +35,7 @@ class CausalTransformer(eqx.Module):
         self.embedding = jr.normal(embedding_key, (num_classes, width_size))
         self.positions = jr.normal(position_key, (length, width_size))
         self.blocks = tuple(CausalBlock(width_size, key=key) for key in keys)
-        self.head = jax.tree.map(jnp.zeros_like, Linear(width_size, num_classes, key=key))
+        self.head = zeroed(Linear(width_size, num_classes, key=key))
 
     def features(self, sequence: Int[Array, " length"]) -> Float[Array, " length width"]:
         """What each place knows of those before it."""
