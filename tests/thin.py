@@ -9,7 +9,7 @@ def thin(model):
     for part in ("encoder", "decoder"):
         stages = lambda model: getattr(model, part).stages
         layers = stages(model).layers
-        after = (jax.nn.selu, nn.scaled_gelu)
+        after = (jax.nn.selu, nn.variance_preserving_gelu)
         second = [
             i for i, layer in enumerate(layers[:-1]) if isinstance(layer, nn.Conv) and layer.operation is nn.conv
             and layers[i - 1] in after and isinstance(layers[i + 1], nn.BatchNorm)

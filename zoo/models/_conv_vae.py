@@ -17,8 +17,8 @@ class ConvVAE(AbstractNetworkVAE):
 
     With w = `width_size`, encoder: halve height and width, two 3 x 3 convolutions to w channels, halve, two
     to 2w, affine. Decoder: affine to 2w images of a quarter of the height and width, two convolutions,
-    upsample, two to w channels, and one to the likelihood's parameters in 2 x 2 blocks. GELU throughout,
-    scaled (`nn.scaled_gelu`).
+    upsample, two to w channels, and one to the likelihood's parameters in 2 x 2 blocks. GELU throughout
+    (`nn.variance_preserving_gelu`).
 
     These learn more in the same time than the networks of the reference notebook, which halve after the
     convolutions (`benchmarks/default_network.py`). Those are, with its layer sizes,

@@ -12,10 +12,10 @@ from ._layers import (
     gelu_sigmoid as gelu_sigmoid,
     lecun_normal as lecun_normal,
     max_pool as max_pool,
-    scaled_gelu as scaled_gelu,
     space_to_depth as space_to_depth,
     unit as unit,
     upsample as upsample,
+    variance_preserving_gelu as variance_preserving_gelu,
     zeroed as zeroed,
 )
 from ._networks import (

@@ -7,7 +7,7 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
 from ._conv import conv, upsample_conv
-from ._layers import Conv, Linear, Sequential, depth_to_space, scaled_gelu, space_to_depth
+from ._layers import Conv, Linear, Sequential, depth_to_space, space_to_depth, variance_preserving_gelu
 from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, check_image_network, stage
 
 
@@ -40,8 +40,8 @@ class StridedEncoder(AbstractImageEncoder):
         channels, height, width = image_shape
         narrow, wide = width_size, 2 * width_size
         key1, key2, key3 = jr.split(key, 3)
-        first = stage(conv, (4 * channels, narrow, narrow), norm, ("batch",), scaled_gelu, key=key1)
-        second = stage(conv, (4 * narrow, wide, wide), norm, ("batch",), scaled_gelu, key=key2)
+        first = stage(conv, (4 * channels, narrow, narrow), norm, ("batch",), variance_preserving_gelu, key=key1)
+        second = stage(conv, (4 * narrow, wide, wide), norm, ("batch",), variance_preserving_gelu, key=key2)
         self.stages = Sequential((space_to_depth, *first, space_to_depth, *second))
         self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
 
@@ -78,8 +78,8 @@ class StridedDecoder(AbstractImageDecoder):
         axis_names = ("batch", "k")
         self.head_shape = (height // 4, width // 4, wide)
         self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
-        first = stage(conv, (wide, wide, wide), norm, axis_names, scaled_gelu, key=key2)
-        second = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, scaled_gelu, key=key3)
+        first = stage(conv, (wide, wide, wide), norm, axis_names, variance_preserving_gelu, key=key2)
+        second = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, variance_preserving_gelu, key=key3)
         last = Conv(narrow, 4 * channels, key=key4)
         # The four pixels of a block start alike, or their differences would stay in the pictures as a pattern.
         alike = jnp.tile(last.kernel[..., :channels], 4)
