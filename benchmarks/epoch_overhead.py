@@ -5,13 +5,12 @@
 The default job keeps a checkpoint every 100 steps; the small network as many as `fit` allows itself, for a hundred of
 its steps take less time than ten saves.
 
-Answer: nothing: many steps to a Python call save more than the rest costs. `--rounds 3` on two cores of an AMD EPYC,
-jax 0.10.2, 2026-11-25, nothing else running, one run, when the default job's network was the reference's at half its
-width:
+Answer: nothing: many steps to a Python call save as much as the rest costs, or more. `--rounds 3` on two cores of an
+AMD EPYC, jax 0.10.2, 2026-11-26, nothing else running, one run:
 
     milliseconds an epoch                               ours    theirs   ratio    must    aim
-    the default job, 125 steps of 32                 5764.84   9046.81    0.64    1.05   1.02  aim met
-    784-200-200-50, 200 of 20                         458.95    516.91    0.89    1.05   1.02  aim met
+    the default job, 125 steps of 32                 5183.78   5162.47    1.00    1.05   1.02  aim met
+    784-200-200-50, 200 of 20                         385.69    607.47    0.63    1.05   1.02  aim met
 """
 
 import tempfile

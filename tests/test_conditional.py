@@ -67,6 +67,15 @@ def test_initial_weights_see_as_much_of_x_and_z_as_without_a_label():
     np.testing.assert_allclose(change.std(), jnp.mean(step**2) ** 0.5, rtol=0.1)
 
 
+def test_the_encoder_hears_the_label_after_its_first_step():
+    options = dict(num_classes=3, networks=nn.fully_connected(depth=1), likelihood=likelihoods.gaussian())
+    model = zoo.ConditionalVAE(4, 2, **options, key=jr.key(0))
+    mean = lambda m, y: m.given(y).posterior(jnp.ones(4)).mean
+    np.testing.assert_array_equal(mean(model, 0), mean(model, 1))
+    slope = eqx.filter_grad(lambda m: jnp.sum(mean(m, 1)))(model).encoder_label.weight
+    assert np.flatnonzero(np.abs(np.asarray(slope)).sum(1)).tolist() == [1]
+
+
 def test_it_learns_what_the_label_says():
     """Points that are their label: with it every nat of the label is saved, without it they are a mixture."""
     rng = np.random.default_rng(0)
@@ -157,6 +166,8 @@ def test_images_see_their_label_as_a_plane():
     model = thin(zoo.ConditionalVAE((1, 4, 4), 2, **options, key=jr.key(0)))
     xs = np.random.default_rng(0).integers(1, 255, (12, 1, 4, 4)).astype(np.uint8)
     ys = np.arange(12) % 3
+    learned = lambda weight: 0.5 * jr.normal(jr.key(3), weight.shape)  # as it starts, the plane is zero
+    model = eqx.tree_at(lambda m: m.encoder_label.weight, model, replace_fn=learned)
     frozen = zoo.freeze(model, xs, ys=ys, key=jr.key(1))
     together = zoo.reconstruct(frozen, xs, ys=ys, key=jr.key(2))
     # A frozen model scores one example alone, whatever the others' labels.

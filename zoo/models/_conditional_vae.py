@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import Linear, Networks, networks_for
+from ..nn import Linear, Networks, networks_for, zeroed
 from ..posteriors import AbstractPosterior, DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._vae import AbstractVAE, check_latent_size, parameter_shape
@@ -25,10 +25,10 @@ class ConditionalVAE(AbstractVAE):
     other functions of data take labels as `ys` and do that for each example; `sample` takes `y`.
 
     The encoder sees an affine map of the label stacked on x along its first axis: one more channel of an image, as
-    many more dimensions of a vector as the label has. The decoder sees the label as more dimensions of z. What is
-    stacked is scaled up so that the networks' initial weights, which are the smaller the more inputs there are, see
-    as much of x and of z as without a label. For p(z | y) pass `prior=zoo.priors.ConditionalMixture(...)` or
-    `ConditionalNormal(...)`.
+    many more dimensions of a vector as the label has. The map starts at zero: the posterior is first one of x. The
+    decoder sees the label as more dimensions of z, from the start. What is stacked is scaled up so that the
+    networks' initial weights, which are the smaller the more inputs there are, see as much of x and of z as without
+    a label. For p(z | y) pass `prior=zoo.priors.ConditionalMixture(...)` or `ConditionalNormal(...)`.
 
     Sohn, Lee and Yan, "Learning Structured Output Representation using Deep Conditional Generative Models",
     2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
@@ -90,7 +90,7 @@ class ConditionalVAE(AbstractVAE):
         plane = math.prod(data_shape[1:])
         channels = -(-size // plane)
         labelled = (data_shape[0] + channels, *data_shape[1:])
-        self.encoder_label = Linear(size, channels * plane, key=label_key)
+        self.encoder_label = zeroed(Linear(size, channels * plane, key=label_key))
         self.encoder = networks.encoder(labelled, posterior.num_params(latent_size), key=encoder_key)
         self.decoder = networks.decoder(latent_size + size, parameter_shape(likelihood, data_shape), key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior
