@@ -11,6 +11,10 @@ EPYC, jax 0.10.2, torch 2.13.0, 2026-11-25, nothing else running, one run, batch
     norm=none, against torch, channels-last         420.69    327.56    1.28    1.00   0.90  missed
     norm=batch, against the notebook                493.02   1093.84    0.45    0.50   0.38  met
 
+On jax 0.12 the notebook's code is faster, and the last bar is missed: 531.11 against 755.07, 0.70, with `--devices 2
+--rounds 6 --seconds 3`, and 456.54 against 722.51, 0.63, with `--devices 1 --rounds 3 --seconds 3` (2026-11-26, on a
+slower hour: jax 0.10 had 706.76 against 1436.92, 0.49).
+
 Where the 420 ms of norm=none go, by `jax.profiler.trace`: 206 in convolutions and matrix products of XLA's fast form,
 83 in the loops of the kernels' gradients, 28 in SELU, the rest in copies and element-wise code. Convolutions alone:
 
@@ -24,6 +28,11 @@ The kernels' gradients are half as fast as PyTorch's, and that is the larger par
 and left: matrix products of shifted columns, image by image, 145 to 162 GFLOP/s with two devices of jax 0.10 (20 to
 30 ms a step), but half as fast as now with one device of jax 0.12, whose small products stay on one core. Tried for
 the upsampled layer: one convolution to four times the channels, slower in the backward pass.
+
+Not yet tried in a step, but timed alone in an hour when everything had half its speed: the columns of the image shifted
+and stacked, the rows of the cotangent shifted and stacked, and one product (3C, HW) by (HW, 3C') for each image. For
+28x28 64->64 that is 102 against 53 GFLOP/s now on two devices of jax 0.12, 70 against 58 on one, 105 against 45 and 71
+against 26 with jax 0.10. For smaller layers it is 0.55 to 1.23 times as fast as now.
 """
 
 import os
