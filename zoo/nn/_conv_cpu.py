@@ -6,8 +6,9 @@ from jaxtyping import Array, Float
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
-# Images per convolution: 8 to 32 were equally fast for the large layers of the reference network.
-_IMAGES = 16
+# What one convolution reads should fit in a core's second cache, often 1 or 2 MiB: at 28 x 28, 64 channels to 64,
+# 4 images at a time were two and a half times as fast as 16. Fewer than 4 make too narrow a convolution.
+_CACHE = 2**20
 
 
 def cpu_weight_gradient(
@@ -44,9 +45,11 @@ def cpu_weight_gradient(
         g_some = g_some.transpose(1, 2, 0, 3)
         return lax.conv_general_dilated(x_some, g_some, (1, 1), "VALID", dimension_numbers=LAYOUT)
 
-    rest = n % _IMAGES or min(n, _IMAGES)
+    images = _CACHE // ((x[0].size + g[0].size) * x.dtype.itemsize)
+    images = max(1 << k for k in (2, 3, 4) if 1 << k <= max(images, 4))
+    rest = n % images or min(n, images)
     total = some_images(n - rest, rest)
     if n > rest:
-        chunks = (n - rest) // _IMAGES
-        total = lax.fori_loop(0, chunks, lambda i, t: t + some_images(i * _IMAGES, _IMAGES), total)
+        chunks = (n - rest) // images
+        total = lax.fori_loop(0, chunks, lambda i, t: t + some_images(i * images, images), total)
     return total.transpose(1, 2, 0, 3)
