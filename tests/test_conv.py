@@ -152,8 +152,8 @@ def test_minimal_filtering_is_exact(height, width, padding):
 def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
     random = np.random.default_rng(0)
     # Positive images: the case in which the differences of pixels lose most.
-    x = jnp.asarray(np.abs(random.normal(size=(32, 14, 14, 16))), jnp.float32)
-    g = jnp.asarray(random.normal(size=(32, 14, 14, 32)), jnp.float32)
+    x = jnp.asarray(np.abs(random.normal(size=(32, 28, 28, 16))), jnp.float32)
+    g = jnp.asarray(random.normal(size=(32, 28, 28, 32)), jnp.float32)
     gradient = jax.jit(cpu_weight_gradient, static_argnames="padding")
     exact = np.asarray(weight_gradient_in_float64(x, g, ((1, 1), (1, 1))))
     error = np.max(np.abs(gradient(x, g, padding=((1, 1), (1, 1))) - exact)) / np.max(np.abs(exact))
@@ -161,6 +161,7 @@ def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
     uses = lambda *operands: "dot_general" in gradient.lower(*operands, padding=((1, 1), (1, 1))).as_text()
     assert uses(x, g)
     assert not uses(x[..., :15], g)
+    assert not uses(x[:, :14, :14], g[:, :14, :14])
     assert not uses(x.astype(jnp.bfloat16), g.astype(jnp.bfloat16))
 
 
@@ -265,5 +266,5 @@ def test_the_default_training_step_computes_and_holds_no_more_than_it_did():
     lowered = zoo.step.lower(state, jnp.zeros((8, 1, 28, 28)), objective=zoo.objectives.elbo, optimiser=adam)
     compiled = lowered.compile().compiled
     # XLA counts a loop's body once, and so a share of the kernels' gradients only.
-    assert 0.48e9 < compiled.cost_analysis()["flops"] < 0.58e9  # 0.54e9
-    assert compiled.memory_analysis().temp_size_in_bytes < 4.4 * 2**20  # 4.0 MiB, 1.4 of them for minimal filtering
+    assert 0.57e9 < compiled.cost_analysis()["flops"] < 0.7e9  # 0.65e9
+    assert compiled.memory_analysis().temp_size_in_bytes < 2.9 * 2**20  # 2.6 MiB

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
@@ -32,10 +33,11 @@ def cpu_weight_gradient(
     when they are used: 3 x 3 kernels between many channels into `_minimal`, the others into `_direct`.
     """
     size = x.shape[1] + sum(padding[0]) - g.shape[1] + 1, x.shape[2] + sum(padding[1]) - g.shape[2] + 1
-    many = min(x.shape[3], g.shape[3]) >= 16
+    # For less work than this what is saved is not worth its compilation; and fewer channels make its products too thin.
+    worth_it = max(x[0].size, g[0].size) >= 10_000 and min(x.shape[3], g.shape[3]) >= 16
     # Sums and differences of pixels would be rounded too much in half precision.
     exact = x.dtype.itemsize >= 4
-    return (_minimal if size == (3, 3) and many and exact else _direct)(x, g, padding)
+    return (_minimal if size == (3, 3) and worth_it and exact else _direct)(x, g, padding)
 
 
 def _direct(x: Array, g: Array, padding: Padding) -> Array:
@@ -54,7 +56,7 @@ def _direct(x: Array, g: Array, padding: Padding) -> Array:
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         images, height, width, _ = x.shape
         # (n, h, w, c) to (c, h, w, n) in two steps, the first a plain matrix transpose: a quarter faster than one.
-        x = x.reshape(images, -1).T.reshape(height, width, channels, images).transpose(2, 0, 1, 3)
+        x = x.reshape(images, height * width * channels).T.reshape(height, width, channels, images).transpose(2, 0, 1, 3)
         return lax.conv_general_dilated(x, g.transpose(1, 2, 0, 3), (1, 1), "VALID", dimension_numbers=LAYOUT)
 
     return _sum_over_images(some_images, x, g).transpose(1, 2, 0, 3)
@@ -79,7 +81,7 @@ def _minimal(x: Array, g: Array, padding: Padding) -> Array:
     def some_images(x: Array, g: Array) -> list[list[Array]]:
         inputs = _by_matrix(_B.T, _tiles(x, corners, 6, (top, left)))
         outputs = _by_matrix(_A, _tiles(g, corners, 4, (0, 0)))
-        flat = lambda tiles: tiles.reshape(-1, tiles.shape[-1])
+        flat = lambda tiles: tiles.reshape(math.prod(tiles.shape[:3]), tiles.shape[3])
         return [[flat(a).T @ flat(b) for a, b in zip(*rows, strict=True)] for rows in zip(inputs, outputs, strict=True)]
 
     products = jnp.stack([jnp.stack(row) for row in _sum_over_images(some_images, x, g)])
@@ -123,11 +125,8 @@ def _combinations(matrix: np.ndarray, parts: list[Array]) -> list[Array]:
 def _sum_over_images(some_images: Callable, x: Array, g: Array) -> Any:
     n = x.shape[0]
     fitting = _CACHE // ((x[0].size + g[0].size) * x.dtype.itemsize)
-    images = max(power for power in (4, 8, 16) if power <= max(fitting, 4))
+    images = min(n, max(power for power in (4, 8, 16) if power <= max(fitting, 4)))
     part = lambda start, images: some_images(*(lax.dynamic_slice_in_dim(a, start, images) for a in (x, g)))
-    rest = n % images or min(n, images)
-    total = part(n - rest, rest)
-    if n > rest:
-        add = lambda i, total: jax.tree.map(jnp.add, total, part(i * images, images))
-        total = lax.fori_loop(0, (n - rest) // images, add, total)
-    return total
+    add = lambda i, total: jax.tree.map(jnp.add, total, part(i * images, images))
+    # The part that is left over may be empty: then it is the zero that the sum begins with.
+    return lax.fori_loop(0, n // images, add, part(n - n % images, n % images))
