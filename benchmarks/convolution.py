@@ -4,9 +4,8 @@
 
 Answer: forward the same; backward 0.9 to 2.5 times as fast outside a loop, and in a loop as fast as outside,
 where plain autodiff's backward pass is 9 to 240 times slower than outside. The whole stack of the reference
-network's convolutions takes 0.70 of plain autodiff's time on one device and 0.90 on two with jax 0.12, 0.91 and
-0.88 with jax 0.10. A second device gains ours nothing on jax 0.12, whose convolutions already use both cores, and
-much on jax 0.10, where they do not.
+network's convolutions takes 0.58 of plain autodiff's time on one device and 0.68 on two with jax 0.12, 0.58 and
+0.51 with jax 0.10.
 
 2 cores (AMD EPYC, virtual), 22 November 2026:
 
@@ -22,11 +21,14 @@ much on jax 0.10, where they do not.
     28x28 64->64               41.7 /   83.9   43.3 /  122.1   42.0 /   93.6   44.0 /28903.0
     28x28 64->1                 3.3 /    7.4    3.4 /   13.0    4.5 /    7.5    4.9 /  321.9
 
-    the whole stack with ReLU and max-pooling: ours, plain, ours in a loop
-    jax 0.12.0.1, 1 device      360.4   515.7   326.7
-    jax 0.12.0.1, 2 devices     366.2   408.8   317.9
-    jax 0.10.2,   1 device      591.0   647.4   554.3
-    jax 0.10.2,   2 devices     356.1   402.9   314.7
+The layers above were timed before kernels' gradients minded the cache and used minimal filtering; the stack with
+ReLU and max-pooling after it, 2 cores (Intel Xeon, virtual), 26 November 2026, wall-clock milliseconds of ours, plain,
+ours in a loop:
+
+    jax 0.12.0.1, 1 device      443.6   758.9   426.4
+    jax 0.12.0.1, 2 devices     379.3   555.7   303.0
+    jax 0.10.2,   1 device      505.3   876.7   552.3
+    jax 0.10.2,   2 devices     315.3   617.3   285.3
 """
 
 import argparse

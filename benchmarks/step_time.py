@@ -2,37 +2,45 @@
 
     python benchmarks/step_time.py --torch-python ../torch-venv/bin/python [--devices 2]
 
-Answer: slower than PyTorch, faster than the notebook. With `--devices 2 --rounds 5 --seconds 2` on two cores of an AMD
-EPYC, jax 0.10.2, torch 2.13.0, 2026-11-25, nothing else running, one run, batch 128 (jax 0.12, the same day: 1.45 and
-1.26 before `BatchNorm` took a sum less):
+Answer: slower than PyTorch by a quarter to a third, faster than the notebook. With `--devices 2 --rounds 5 --seconds 2`
+on two cores of an Intel Xeon (AVX-512, 2 MiB of second cache a core), torch 2.13.0, 2026-11-26, nothing else running,
+one run each, batch 128:
 
     milliseconds a step                               ours    theirs   ratio    must    aim
-    norm=batch, against torch, channels-last        493.02    373.14    1.32    1.00   0.80  missed
-    norm=none, against torch, channels-last         420.69    327.56    1.28    1.00   0.90  missed
-    norm=batch, against the notebook                493.02   1093.84    0.45    0.50   0.38  met
+    jax 0.10.2
+    norm=batch, against torch, channels-last        588.61    442.91    1.33    1.00   0.80  missed
+    norm=none, against torch, channels-last         484.88    386.91    1.25    1.00   0.90  missed
+    norm=batch, against the notebook                588.61   1596.02    0.37    0.50   0.38  aim met
+    jax 0.12.0
+    norm=batch, against torch, channels-last        614.97    492.35    1.25    1.00   0.80  missed
+    norm=none, against torch, channels-last         517.02    407.25    1.27    1.00   0.90  missed
+    norm=batch, against the notebook                614.97   1045.22    0.59    0.50   0.38  missed
 
-On jax 0.12 the notebook's code is faster, and the last bar is missed: 531.11 against 755.07, 0.70, with `--devices 2
---rounds 6 --seconds 3`, and 456.54 against 722.51, 0.63, with `--devices 1 --rounds 3 --seconds 3` (2026-11-26, on a
-slower hour: jax 0.10 had 706.76 against 1436.92, 0.49).
+and on one device of jax 0.12, whose convolutions use both cores, 539.39 against the notebook's 984.74, 0.55.
 
-Where the 420 ms of norm=none go, by `jax.profiler.trace`: 206 in convolutions and matrix products of XLA's fast form,
-83 in the loops of the kernels' gradients, 28 in SELU, the rest in copies and element-wise code. Convolutions alone:
+The hour before, on the same machine, the ratios to PyTorch were 2.09 and 2.02 on jax 0.10, 2.01 and 1.89 on jax 0.12.
+The difference is the kernels' gradients: as many images at a time as a core's cache holds (16 at 28 x 28, 64 channels
+to 64, had been 6 MiB), then minimal filtering. Six rounds in turn of norm=none on jax 0.12: 617 ms as it was, 532 with
+the cache minded, 457 with both, PyTorch 439.
 
-    GFLOP/s                    torch forward, backward    ours forward, by image, by kernel
-    28x28 64->64                    232       217              189       191       122
-    28x28 32->32                    206       204              174       182        97
-    14x14 64->64                    234       223              187       186       126
-    14x14 32->64                    184       220              191       152       112
+Where the 507 ms of norm=none go on jax 0.12, two devices, by `jax.profiler.trace` (a device's mean; what is in a loop
+counts twice): 257 in convolutions and matrix products of XLA's fast form, 78 in the loops of the kernels' gradients,
+52 in waiting for the other device at the step's end, the rest in the sums of minimal filtering, in SELU and in copies.
+XLA's convolutions between many channels run at 150 to 210 GFLOP/s, PyTorch's at 200 to 250.
 
-The kernels' gradients are half as fast as PyTorch's, and that is the larger part of what is missing. Tried for them,
-and left: matrix products of shifted columns, image by image, 145 to 162 GFLOP/s with two devices of jax 0.10 (20 to
-30 ms a step), but half as fast as now with one device of jax 0.12, whose small products stay on one core. Tried for
-the upsampled layer: one convolution to four times the channels, slower in the backward pass.
+Timed alone and not yet in a step, milliseconds with two devices of jax 0.12 (as it is, then so):
 
-Not yet tried in a step, but timed alone in an hour when everything had half its speed: the columns of the image shifted
-and stacked, the rows of the cotangent shifted and stacked, and one product (3C, HW) by (HW, 3C') for each image. For
-28x28 64->64 that is 102 against 53 GFLOP/s now on two devices of jax 0.12, 70 against 58 on one, 105 against 45 and 71
-against 26 with jax 0.10. For smaller layers it is 0.55 to 1.23 times as fast as now.
+    28x28 64->64 by minimal filtering F(2 x 2, 3 x 3)       forward 46, 34   by image 42, 34
+    14x14 32->64 upsampled by 9 products in place of 16     forward 22, 15   by image 22, 13   by kernel 31, 26
+    the same for 7x7 64->32                                 forward 7.4, 4.5 by image 7.2, 4.3 by kernel 7.9, 8.5
+
+The first is no faster on one device of jax 0.12; the upsampled ones are, with 16 images at a time. SELU by `exp` in
+place of `expm1` would save 2 of 5.6 ms for 28 x 28 x 64.
+
+Tried and left: F(4 x 4, 3 x 3) forward, whose sums XLA computes many times over (58 ms, 32 with barriers); stacked
+products of shifted columns and rows (as fast as the convolution once that minds the cache); the forward convolution as
+one product of nine times the channels (70 ms); one convolution to four times the channels for the upsampled layer,
+slower in the backward pass.
 """
 
 import os

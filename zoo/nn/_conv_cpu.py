@@ -56,7 +56,8 @@ def _direct(x: Array, g: Array, padding: Padding) -> Array:
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         images, height, width, _ = x.shape
         # (n, h, w, c) to (c, h, w, n) in two steps, the first a plain matrix transpose: a quarter faster than one.
-        x = x.reshape(images, height * width * channels).T.reshape(height, width, channels, images).transpose(2, 0, 1, 3)
+        x = x.reshape(images, height * width * channels).T
+        x = x.reshape(height, width, channels, images).transpose(2, 0, 1, 3)
         return lax.conv_general_dilated(x, g.transpose(1, 2, 0, 3), (1, 1), "VALID", dimension_numbers=LAYOUT)
 
     return _sum_over_images(some_images, x, g).transpose(1, 2, 0, 3)
