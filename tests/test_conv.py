@@ -152,7 +152,7 @@ def test_minimal_filtering_is_exact(height, width, padding):
 def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
     random = np.random.default_rng(0)
     # Positive images: the case in which the differences of pixels lose most.
-    x = jnp.asarray(np.abs(random.normal(size=(32, 28, 28, 16))), jnp.float32)
+    x = jnp.asarray(np.abs(random.normal(size=(32, 28, 28, 32))), jnp.float32)
     g = jnp.asarray(random.normal(size=(32, 28, 28, 32)), jnp.float32)
     gradient = jax.jit(cpu_weight_gradient, static_argnames="padding")
     exact = np.asarray(weight_gradient_in_float64(x, g, ((1, 1), (1, 1))))
@@ -160,8 +160,9 @@ def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
     assert error < 2e-6  # 4e-6 with the usual points 0, 1, -1, 2, -2
     uses = lambda *operands: "dot_general" in gradient.lower(*operands, padding=((1, 1), (1, 1))).as_text()
     assert uses(x, g)
-    assert not uses(x[..., :15], g)
+    assert not uses(x[..., :31], g)
     assert not uses(x[:, :14, :14], g[:, :14, :14])
+    assert jnp.all(gradient(x[:0], g[:0], padding=((1, 1), (1, 1))) == 0)
     assert not uses(x.astype(jnp.bfloat16), g.astype(jnp.bfloat16))
 
 
@@ -225,7 +226,6 @@ SHARDED = """
 import jax, jax.numpy as jnp, jax.random as jr, numpy as np
 from jax.sharding import AxisType, PartitionSpec as P
 from zoo.nn._conv import conv, upsample_conv
-from zoo.nn._conv_cpu import _minimal, cpu_weight_gradient
 mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
 xs = jr.normal(jr.key(0), (34, 6, 6, 3)); kernels = jr.normal(jr.key(1), (2, 3, 3, 3, 3))
 def loss(kernels, xs):

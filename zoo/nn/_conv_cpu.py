@@ -34,7 +34,7 @@ def cpu_weight_gradient(
     """
     size = x.shape[1] + sum(padding[0]) - g.shape[1] + 1, x.shape[2] + sum(padding[1]) - g.shape[2] + 1
     # For less work than this what is saved is not worth its compilation; and fewer channels make its products too thin.
-    worth_it = max(x[0].size, g[0].size) >= 10_000 and min(x.shape[3], g.shape[3]) >= 16
+    worth_it = max(map(_image_size, (x, g))) >= 10_000 and min(x.shape[3], g.shape[3]) >= 32
     # Sums and differences of pixels would be rounded too much in half precision.
     exact = x.dtype.itemsize >= 4
     return (_minimal if size == (3, 3) and worth_it and exact else _direct)(x, g, padding)
@@ -73,7 +73,7 @@ def _minimal(x: Array, g: Array, padding: Padding) -> Array:
 
     where the sum over all tiles makes each of the 36 products a product of matrices, (channels, tiles) by (tiles, out).
 
-    Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016, equations 8 to 12 and section 4.3.
+    Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016, section 4.3.
     """
     (top, _), (left, _) = padding
     _, height, width, _ = g.shape
@@ -123,11 +123,16 @@ def _combinations(matrix: np.ndarray, parts: list[Array]) -> list[Array]:
     return [reduce(jnp.add, [float(w) * part for w, part in zip(row, parts, strict=True) if w]) for row in matrix]
 
 
+def _image_size(x: Array) -> int:
+    return math.prod(x.shape[1:])
+
+
 def _sum_over_images(some_images: Callable, x: Array, g: Array) -> Any:
     n = x.shape[0]
-    fitting = _CACHE // ((x[0].size + g[0].size) * x.dtype.itemsize)
+    fitting = _CACHE // ((_image_size(x) + _image_size(g)) * x.dtype.itemsize)
     images = min(n, max(power for power in (4, 8, 16) if power <= max(fitting, 4)))
+    parts = n // max(images, 1)
     part = lambda start, images: some_images(*(lax.dynamic_slice_in_dim(a, start, images) for a in (x, g)))
     add = lambda i, total: jax.tree.map(jnp.add, total, part(i * images, images))
     # The part that is left over may be empty: then it is the zero that the sum begins with.
-    return lax.fori_loop(0, n // images, add, part(n - n % images, n % images))
+    return lax.fori_loop(0, parts, add, part(parts * images, n - parts * images))
