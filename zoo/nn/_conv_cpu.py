@@ -109,8 +109,8 @@ def _tiles(x: Array, corners: tuple[int, int], size: int, before: tuple[int, int
     """[i][j]: pixel (i, j) of every tile of `size` x `size`, the tiles beginning at every fourth row and column."""
     after = [4 * (n - 1) + size - pixels - b for n, pixels, b in zip(corners, x.shape[1:3], before)]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (before[0], after[0], 0), (before[1], after[1], 0), (0, 0, 0)])
-    rows, columns = (slice(0, 4 * (n - 1) + 1) for n in corners)
-    return [[x[:, i:][:, rows][:, ::4, j:][:, :, columns][:, :, ::4] for j in range(size)] for i in range(size)]
+    rows, columns = (4 * (n - 1) + 1 for n in corners)
+    return [[x[:, i : i + rows : 4, j : j + columns : 4] for j in range(size)] for i in range(size)]
 
 
 def _by_matrix(matrix: np.ndarray, tiles: list[list[Array]]) -> list[list[Array]]:
