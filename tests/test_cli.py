@@ -20,7 +20,7 @@ def images_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def points_run(tmp_path_factory):
+def points_run(tmp_path_factory, coarse_densities):
     run = tmp_path_factory.mktemp("runs") / "points"
     main(
         f"train --model mlp --data eight-gaussians --objective iwae --k 10 --epochs 1 --out {run} "

@@ -16,7 +16,7 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
+def swept(tmp_path_factory, coarse_densities):
     root = tmp_path_factory.mktemp("runs") / "sweep"
     main(["sweep", "--over", "beta", "--values", "0.5", "4", *TINY, "--out", str(root)])
     return root
