@@ -12,8 +12,10 @@ from jax import lax
 
 import zoo
 from zoo.nn._conv import conv, upsample_conv
-from zoo.nn._conv_cpu import _minimal, cpu_weight_gradient
-from zoo.nn._conv_primitive import _xla_weight_gradient
+from zoo.nn._conv_cpu import cpu_kernel_gradient
+from zoo.nn._conv_stack import xla_kernel_gradient
+from zoo.nn._minimal_filtering import FOUR_OF_THREE, filtered, kernel_gradient
+from zoo.nn._upsample_stack import DOWN, UP
 
 
 def plain_conv(x, kernel, stride=1):
@@ -70,6 +72,12 @@ def every_use(function):
             "per-example gradients": example_gradient(xs, kernel),
             "gradient of models": jax.grad(energy(models), argnums=(0, 1))(xs, kernels),
             "forward mode": jax.jvp(stack, (xs, kernel), (jnp.cos(xs), jnp.cos(kernel))),
+            "gradient of a gradient": jax.grad(
+                lambda *operands: energy(lambda *o: jnp.hstack([jnp.ravel(a) for a in o]))(
+                    *jax.grad(energy(function), argnums=(0, 1))(*operands)
+                ),
+                argnums=(0, 1),
+            )(x, kernel),
             "second derivative": jax.jvp(
                 jax.grad(energy(function), argnums=(0, 1)), (x, kernel), (jnp.cos(x), jnp.cos(kernel))
             ),
@@ -132,10 +140,10 @@ def test_equals_plain_autodiff_in_float32(case):
     assert_close(loss(ours)(xs, kernel), loss(plain)(xs, kernel), 5e-6)
 
 
-def weight_gradient_in_float64(x, g, padding):
+def kernel_gradient_in_float64(x, g, padding):
     with jax.enable_x64(True):
         x, g = (jnp.asarray(np.asarray(a), jnp.float64) for a in (x, g))
-        return jax.jit(_xla_weight_gradient, static_argnames="padding")(x, g, padding=padding)
+        return jax.jit(xla_kernel_gradient, static_argnames="padding")(x, g, padding=padding)
 
 
 @pytest.mark.parametrize("height, width", [(8, 12), (7, 9), (2, 1)])
@@ -144,9 +152,10 @@ def test_minimal_filtering_is_exact(height, width, padding):
     random = np.random.default_rng(0)
     new_height, new_width = height + sum(padding[0]) - 2, width + sum(padding[1]) - 2
     x, g = random.normal(size=(37, height, width, 3)), random.normal(size=(37, new_height, new_width, 2))
+    minimal = lambda x, g: kernel_gradient(x, g, FOUR_OF_THREE, (padding[0][0], padding[1][0]))
     with jax.enable_x64(True):
-        actual = jax.jit(_minimal, static_argnums=2)(jnp.asarray(x), jnp.asarray(g), padding)
-    assert_close(actual, weight_gradient_in_float64(x, g, padding), 1e-12)
+        actual = jax.jit(minimal)(jnp.asarray(x), jnp.asarray(g))
+    assert_close(actual, kernel_gradient_in_float64(x, g, padding), 1e-12)
 
 
 def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
@@ -154,8 +163,8 @@ def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
     # Positive images: the case in which the differences of pixels lose most.
     x = jnp.asarray(np.abs(random.normal(size=(32, 28, 28, 32))), jnp.float32)
     g = jnp.asarray(random.normal(size=(32, 28, 28, 32)), jnp.float32)
-    gradient = jax.jit(cpu_weight_gradient, static_argnames="padding")
-    exact = np.asarray(weight_gradient_in_float64(x, g, ((1, 1), (1, 1))))
+    gradient = jax.jit(cpu_kernel_gradient, static_argnames="padding")
+    exact = np.asarray(kernel_gradient_in_float64(x, g, ((1, 1), (1, 1))))
     error = np.max(np.abs(gradient(x, g, padding=((1, 1), (1, 1))) - exact)) / np.max(np.abs(exact))
     assert error < 2e-6  # 4e-6 with the usual points 0, 1, -1, 2, -2
     uses = lambda *operands: "dot_general" in gradient.lower(*operands, padding=((1, 1), (1, 1))).as_text()
@@ -164,6 +173,30 @@ def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
     assert not uses(x[:, :14, :14], g[:, :14, :14])
     assert jnp.all(gradient(x[:0], g[:0], padding=((1, 1), (1, 1))) == 0)
     assert not uses(x.astype(jnp.bfloat16), g.astype(jnp.bfloat16))
+
+
+def test_an_upsampled_convolution_takes_nine_products_for_sixteen():
+    # 19 images: full parts of the stack, of 8 where it is mapped and of 4 where it is summed, and a rest.
+    xs, kernel, _ = operands(14, 14, 32, 64, 3, 3, jnp.float32)
+    x = xs.reshape(20, 14, 14, 32)[:19]
+    gradient = lambda f: jax.jit(jax.value_and_grad(energy(jax.vmap(f, in_axes=(0, None))), argnums=(0, 1)))
+    with jax.enable_x64(True):
+        exact = gradient(plain_upsample_conv)(x.astype(jnp.float64), kernel.astype(jnp.float64))
+    exact = jax.tree.map(lambda a: np.asarray(a, np.float32), exact)
+    assert_close(gradient(upsample_conv)(x, kernel), exact, 2e-6)  # plain autodiff: 5e-6
+    text = gradient(upsample_conv).lower(x, kernel).as_text()
+    assert "convolution" not in text and "dot_general" in text
+    few = gradient(upsample_conv).lower(x[..., :31], kernel[:, :, :31]).as_text()
+    assert "convolution" in few
+    half = gradient(upsample_conv).lower(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)).as_text()
+    assert "convolution" in half
+    for size in (4, 5):  # the algorithms alone, also for sizes too small to be worth it
+        with jax.enable_x64(True):
+            (small, *_), k, _ = operands(size, 3, 3, 2, 3, 3, jnp.float64)
+            y, pull = jax.vjp(jax.vmap(plain_upsample_conv, in_axes=(0, None)), small, k)
+            g = jnp.cos(y)
+            minimal = filtered(small, k, UP, (1, 1)), filtered(g, k.swapaxes(2, 3), DOWN, (1, 1))
+            assert_close((*minimal, kernel_gradient(small, g, UP, (1, 1))), (y, *pull(g)), 1e-13)
 
 
 def test_equals_the_definition():
@@ -181,8 +214,9 @@ def test_stack_reaches_one_convolution():
     shapes = {}
     for equation in jaxpr.eqns:
         shapes.setdefault(equation.primitive.name, []).append([v.aval.shape for v in equation.invars])
-    assert shapes["zoo_conv"] == [[(20, 6, 6, 3), (3, 3, 3, 4)], [(20, 6, 6, 4), (3, 3, 4, 3)]]
-    assert shapes["zoo_conv_weight_gradient"] == [[(20, 6, 6, 3), (20, 6, 6, 4)]]
+    assert shapes["zoo_conv"] == [[(20, 6, 6, 3), (3, 3, 3, 4)]]
+    assert shapes["zoo_conv_image_gradient"] == [[(3, 3, 3, 4), (20, 6, 6, 4)]]
+    assert shapes["zoo_conv_kernel_gradient"] == [[(20, 6, 6, 3), (20, 6, 6, 4)]]
 
 
 def test_under_equinox_ensembles_and_loops():
@@ -209,7 +243,7 @@ def test_the_other_platforms_form():
     padding = ((1, 1), (2, 2))
     gradient = jax.grad(energy(jax.vmap(conv, in_axes=(0, None))), argnums=1)
     g = jnp.cos(jax.vmap(conv, in_axes=(0, None))(xs[0], kernel))
-    actual = jax.jit(_xla_weight_gradient, static_argnames="padding")(xs[0], g, padding=padding)
+    actual = jax.jit(xla_kernel_gradient, static_argnames="padding")(xs[0], g, padding=padding)
     assert_close(actual, jax.jit(gradient)(xs[0], kernel), 5e-6)
     uses = jax.jit(every_use(conv)).trace(xs, kernel, kernels)
     assert "while" in uses.lower(lowering_platforms=("cpu",)).as_text()
