@@ -133,7 +133,7 @@ def test_equals_plain_autodiff_in_float64(case):
 @pytest.mark.parametrize("case", ["3x3", "upsampled 3x3"])
 def test_equals_plain_autodiff_in_float32(case):
     (ours, plain), _ = CASES[case]
-    # 45 images: two full chunks of the weight gradient and a rest.
+    # 45 images: full parts of the kernel's gradient and a rest.
     xs, kernel, _ = operands(8, 8, 16, 8, 3, 3, jnp.float32)
     xs = jnp.concatenate([xs, xs[:, :4]], axis=1)
     loss = lambda f: jax.jit(jax.value_and_grad(energy(over_batch_and_k(f)), argnums=(0, 1)))
@@ -238,7 +238,7 @@ def test_under_equinox_ensembles_and_loops():
 
 
 def test_the_other_platforms_form():
-    # Without a GPU here, its lowering can still be made, and its weight gradient run on the CPU.
+    # Without a GPU here, its lowering can still be made, and its kernel's gradient run on the CPU.
     xs, kernel, kernels = operands(6, 5, 3, 4, 3, 5, jnp.float32)
     padding = ((1, 1), (2, 2))
     gradient = jax.grad(energy(jax.vmap(conv, in_axes=(0, None))), argnums=1)
@@ -248,6 +248,9 @@ def test_the_other_platforms_form():
     uses = jax.jit(every_use(conv)).trace(xs, kernel, kernels)
     assert "while" in uses.lower(lowering_platforms=("cpu",)).as_text()
     assert "while" not in uses.lower(lowering_platforms=("cuda",)).as_text()
+    models = jax.jit(jax.grad(energy(jax.vmap(jax.vmap(upsample_conv, in_axes=(0, None)))), argnums=(0, 1)))
+    upsampled = models.trace(xs, kernels[:, :, :3]).lower(lowering_platforms=("cuda",)).as_text()
+    assert "while" not in upsampled and "convolution" in upsampled
 
 
 @pytest.mark.parametrize("function", [conv, upsample_conv])

@@ -9,7 +9,7 @@ from zoo.nn._conv import conv
 
 
 def test_as_fast_in_a_loop():
-    # A plain convolution's weight gradient is a hundred times slower in a loop; ours should not notice.
+    # A plain convolution's kernel gradient is a hundred times slower in a loop; ours should not notice.
     key_x, key_kernel = jr.split(jr.key(0))
     xs, kernel = jr.normal(key_x, (64, 14, 14, 16)), jr.normal(key_kernel, (3, 3, 16, 16)) / 12
     steps = 4
