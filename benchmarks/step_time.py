@@ -2,40 +2,52 @@
 
     python benchmarks/step_time.py --torch-python ../torch-venv/bin/python [--devices 2]
 
-Answer: slower than PyTorch by a quarter to a third, faster than the notebook. With `--devices 2 --rounds 5 --seconds 2`
-on two cores of an Intel Xeon (AVX-512, 2 MiB of second cache a core), torch 2.13.0, 2026-11-26, nothing else running,
+Answer: slower than PyTorch by a quarter to a half, faster than the notebook. With `--devices 2 --rounds 4 --seconds 2`
+on two cores of an Intel Xeon (AVX-512, 2 MiB of second cache a core), torch 2.13.0, 2026-11-27, nothing else running,
 one run each, batch 128:
 
     milliseconds a step                               ours    theirs   ratio    must    aim
     jax 0.10.2
-    norm=batch, against torch, channels-last        588.61    442.91    1.33    1.00   0.80  missed
-    norm=none, against torch, channels-last         484.88    386.91    1.25    1.00   0.90  missed
-    norm=batch, against the notebook                588.61   1596.02    0.37    0.50   0.38  aim met
+    norm=batch, against torch, channels-last        622.35    429.97    1.45    1.00   0.80  missed
+    norm=none, against torch, channels-last         473.57    371.04    1.28    1.00   0.90  missed
+    norm=batch, against the notebook                622.35   1573.64    0.40    0.50   0.38  met
     jax 0.12.0
-    norm=batch, against torch, channels-last        614.97    492.35    1.25    1.00   0.80  missed
-    norm=none, against torch, channels-last         517.02    407.25    1.27    1.00   0.90  missed
-    norm=batch, against the notebook                614.97   1045.22    0.59    0.50   0.38  missed
+    norm=batch, against torch, channels-last        622.03    412.32    1.51    1.00   0.80  missed
+    norm=none, against torch, channels-last         476.36    351.16    1.36    1.00   0.90  missed
+    norm=batch, against the notebook                622.03    994.69    0.63    0.50   0.38  missed
 
-and on one device of jax 0.12, whose convolutions use both cores, 539.39 against the notebook's 984.74, 0.55.
+The ratios change with the hour: the day before, on the same machine, they were 1.33, 1.25, 1.25 and 1.27 to PyTorch
+with slower convolutions than these, and 0.55 to the notebook on one device of jax 0.12, whose convolutions use both
+cores. So changes are compared in turn with the code before them. Since then upsampled convolutions take 9 products for
+16; ratios to PyTorch before / after, four or five rounds each:
 
-The hour before, on the same machine, the ratios to PyTorch were 2.09 and 2.02 on jax 0.10, 2.01 and 1.89 on jax 0.12.
-The difference is the kernels' gradients: as many images at a time as a core's cache holds (16 at 28 x 28, 64 channels
-to 64, had been 6 MiB), then minimal filtering. Six rounds in turn of norm=none on jax 0.12: 617 ms as it was, 532 with
-the cache minded, 457 with both, PyTorch 439.
+    norm=none, two devices, jax 0.12     1.19 / 1.05   1.11 / 1.11
+    norm=batch, two devices, jax 0.12    1.37 / 1.35
+    norm=none, one device, jax 0.12      1.11 / 1.18   1.08 / 1.02
+    with parts of the stack half as large:
+    norm=none, two devices, jax 0.12     1.21 / 1.13   1.10 / 1.06
+    norm=none, two devices, jax 0.10     1.18 / 1.17   1.13 / 1.08
+    norm=none, one device, jax 0.10      1.65 / 1.75   1.63 / 1.49
 
-Where the 507 ms of norm=none go on jax 0.12, two devices, by `jax.profiler.trace` (a device's mean; what is in a loop
-counts twice): 257 in convolutions and matrix products of XLA's fast form, 78 in the loops of the kernels' gradients,
-52 in waiting for the other device at the step's end, the rest in the sums of minimal filtering, in SELU and in copies.
+Before that, kernels' gradients: as many images at a time as a core's cache holds (16 at 28 x 28, 64 channels to 64, had
+been 6 MiB), then minimal filtering. Six rounds in turn of norm=none on two devices of jax 0.12: 617 ms as it was, 532
+with the cache minded, 457 with both, PyTorch 439.
+
+Where 507 ms of norm=none went on jax 0.12, two devices, before the upsampled convolutions changed, by
+`jax.profiler.trace` (a device's mean; what is in a loop counts twice): 257 in convolutions and matrix products of XLA's
+fast form, 78 in the loops of the kernels' gradients, 52 in waiting for the other device at the step's end, the rest in
+the sums of minimal filtering, in SELU and in copies.
 XLA's convolutions between many channels run at 150 to 210 GFLOP/s, PyTorch's at 200 to 250.
 
-Timed alone and not yet in a step, milliseconds with two devices of jax 0.12 (as it is, then so):
+Timed alone, milliseconds with two devices of jax 0.12 (as it was, then so):
 
     28x28 64->64 by minimal filtering F(2 x 2, 3 x 3)       forward 46, 34   by image 42, 34
     14x14 32->64 upsampled by 9 products in place of 16     forward 22, 15   by image 22, 13   by kernel 31, 26
     the same for 7x7 64->32                                 forward 7.4, 4.5 by image 7.2, 4.3 by kernel 7.9, 8.5
 
-The first is no faster on one device of jax 0.12; the upsampled ones are, with 16 images at a time. SELU by `exp` in
-place of `expm1` would save 2 of 5.6 ms for 28 x 28 x 64.
+The first in a step, in turn: 503 to 491 ms on two devices of jax 0.12, 540 to 593 on one, 831 to 673 on one of jax
+0.10; left, as it helps one and harms another. The second is what is used; the third would be compiled in the default
+job's step too, and is not worth it. SELU by `exp` in place of `expm1` would save 2 of 5.6 ms for 28 x 28 x 64.
 
 Tried and left: F(4 x 4, 3 x 3) forward, whose sums XLA computes many times over (58 ms, 32 with barriers); stacked
 products of shifted columns and rows (as fast as the convolution once that minds the cache); the forward convolution as
