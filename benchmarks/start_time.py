@@ -2,23 +2,29 @@
 
     python benchmarks/start_time.py [--rounds 7]
 
-Answer: soon enough. With `--rounds 5` on two cores of an AMD EPYC, jax 0.10.2, 2026-11-25, nothing else running, one
-run:
+Answer: soon enough where a core is not slow. On two cores of an AMD EPYC, jax 0.10.2, nothing else running, one run
+each: `--rounds 5` on 2026-11-25, and `--rounds 7` on 2026-11-27 on another one, on which PyTorch and jax both take more
+than twice as long for a training step.
 
-    seconds                                           took    must    aim
-    `from zoo import ConvVAE, fit` beyond them        0.17    0.30   0.15  met
-    `zoo --help`                                      0.16    0.60   0.40  aim met
-    compilation of the default job's first step       6.08   10.00   5.00  met
+    seconds                                          day one   day two    must    aim
+    `from zoo import ConvVAE, fit` beyond them        0.17      0.31      0.30   0.15  met, missed
+    `zoo --help`                                      0.16      0.31      0.60   0.40  aim met
+    compilation of the default job's first step       6.08     13.73     10.00   5.00  met, missed
+
+Where Python keeps no bytecode of the package, as in a checkout under `PYTHONDONTWRITEBYTECODE`, the import is 0.5 s on
+the slow one, so bytecode is made first.
 
 Each is a process of its own, and they take turns. The import counts what it adds to that of jax, equinox and optax;
 the compilation is that of the first block of steps of `zoo train`'s default job, less a second block's time.
 """
 
+import compileall
 import os
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from interleave import parser, start_jax
 
@@ -61,6 +67,8 @@ def main():
     arguments = parser(__doc__).parse_args()
     cores = os.cpu_count() or 1
     print(start_jax(arguments.devices))
+    # As pip does for what it installs, the libraries among it; Python may have been told not to.
+    compileall.compile_dir(Path(__file__).parent.parent / "zoo", quiet=1)
     contenders = {
         "libraries": lambda: seconds("-c", LIBRARIES),
         "zoo": lambda: seconds("-c", ZOO),

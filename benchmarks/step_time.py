@@ -2,9 +2,22 @@
 
     python benchmarks/step_time.py --torch-python ../torch-venv/bin/python [--devices 2]
 
-Answer: slower than PyTorch by a quarter to a half, faster than the notebook. With `--devices 2 --rounds 4 --seconds 2`
-on two cores of an Intel Xeon (AVX-512, 2 MiB of second cache a core), torch 2.13.0, 2026-11-27, nothing else running,
-one run each, batch 128:
+Answer: it depends on the processor. Without AVX-512 faster than PyTorch by a tenth, with it slower by a quarter to a
+half; faster than the notebook on both. With `--devices 2 --rounds 4` on two cores of an AMD EPYC (AVX2, 0.5 MiB of
+second cache a core), torch 2.13.0, 2026-11-27, nothing else running, one run each, batch 128:
+
+    milliseconds a step                               ours    theirs   ratio    must    aim
+    jax 0.10.2
+    norm=batch, against torch, channels-last       1023.00   1102.42    0.93    1.00   0.80  met
+    norm=none, against torch, channels-last         873.92   1027.69    0.85    1.00   0.90  aim met
+    norm=batch, against the notebook               1023.00   5598.17    0.18    0.50   0.38  aim met
+    jax 0.12.0
+    norm=batch, against torch, channels-last        997.44   1085.04    0.92    1.00   0.80  met
+    norm=none, against torch, channels-last         833.58    980.52    0.85    1.00   0.90  aim met
+    norm=batch, against the notebook                997.44   3119.27    0.32    0.50   0.38  aim met
+
+With `--devices 2 --rounds 4 --seconds 2` on two cores of an Intel Xeon (AVX-512, 2 MiB of second cache a core), the
+same day and also with nothing else running:
 
     milliseconds a step                               ours    theirs   ratio    must    aim
     jax 0.10.2
@@ -48,6 +61,15 @@ Timed alone, milliseconds with two devices of jax 0.12 (as it was, then so):
 The first in a step, in turn: 503 to 491 ms on two devices of jax 0.12, 540 to 593 on one, 831 to 673 on one of jax
 0.10; left, as it helps one and harms another. The second is what is used; the third would be compiled in the default
 job's step too, and is not worth it. SELU by `exp` in place of `expm1` would save 2 of 5.6 ms for 28 x 28 x 64.
+
+What would save more, measured on the AMD EPYC, jax 0.10, two devices, four rounds in turn (PyTorch 1051 and 1006 ms):
+
+* XLA asks for the 200 MB of a program's temporaries anew at each call, and the system's 99,000 page faults are a tenth
+  of a step. Three steps to a call, as `fit` does when steps are short: norm=batch 1127 to 965 ms. jemalloc in place of
+  the system's allocator: 1238 to 1023 and 1226 to 1042 ms in the two rounds that nothing else disturbed.
+* In such blocks of three steps, norm=batch and norm=none: 949 and 839 ms as it is; 876 and 806 with SELU by `exp` in
+  place of `expm1`; 860 with no bias before BatchNorm, which takes it off again.
+* Gradients of 2, 4 and 8 microbatches in such a block, norm=none: 818 ms with one, then 786, 781, 777.
 
 Tried and left: F(4 x 4, 3 x 3) forward, whose sums XLA computes many times over (58 ms, 32 with barriers); stacked
 products of shifted columns and rows (as fast as the convolution once that minds the cache); the forward convolution as
