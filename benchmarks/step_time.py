@@ -4,7 +4,8 @@
 
 Answer: it depends on the processor. Without AVX-512 faster than PyTorch by a tenth, with it slower by a quarter to a
 half; faster than the notebook on both. With `--devices 2 --rounds 4` on two cores of an AMD EPYC (AVX2, 0.5 MiB of
-second cache a core), torch 2.13.0, 2026-11-27, nothing else running, one run each, batch 128:
+second cache a core), torch 2.13.0, 2026-11-27, one run each, batch 128, nothing else running but a download while the
+first of them compiled:
 
     milliseconds a step                               ours    theirs   ratio    must    aim
     jax 0.10.2
@@ -17,7 +18,7 @@ second cache a core), torch 2.13.0, 2026-11-27, nothing else running, one run ea
     norm=batch, against the notebook                997.44   3119.27    0.32    0.50   0.38  aim met
 
 With `--devices 2 --rounds 4 --seconds 2` on two cores of an Intel Xeon (AVX-512, 2 MiB of second cache a core), the
-same day and also with nothing else running:
+same day, with nothing else running:
 
     milliseconds a step                               ours    theirs   ratio    must    aim
     jax 0.10.2
