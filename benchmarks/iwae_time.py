@@ -28,7 +28,8 @@ take half as long again as on one.
 
 import os
 
-from interleave import HEADER, Elsewhere, medians, parser, repeated, serve, start_jax, timer, verdict
+from interleave import HEADER, Elsewhere, medians, parser, repeated, serve, start_jax, verdict
+from step_time import in_blocks
 
 
 CASES = [(batch, k) for batch in (20, 100) for k in (1, 5, 50)]
@@ -64,40 +65,25 @@ def zoo_steps(batch, k, devices):
     import optax
 
     import zoo
-    from zoo.train._blocks import BLOCK, order, replicate, run_block, split
+    from zoo.train._blocks import order, replicate, split
 
     # Fewer draws are done before two devices have exchanged their gradients.
     mesh = zoo.train.data_mesh(devices) if devices > 1 and batch * k > 100 else None
     adam, bernoulli = optax.adam(1e-3), zoo.likelihoods.bernoulli
     model = zoo.MLPVAE(784, 50, width_size=200, depth=2, activation=jnp.tanh, likelihood=bernoulli, key=jr.key(0))
-    states = {name: replicate(zoo.TrainState(model, adam, key=jr.key(1)), mesh) for name in ("call", "block")}
+    state = replicate(zoo.TrainState(model, adam, key=jr.key(1)), mesh)
     xs = replicate((jr.uniform(jr.key(2), (IMAGES, 784)) < 0.3).astype(jnp.float32), mesh)
     rows, objective = order(jr.key(3), jnp.uint32(0), IMAGES), zoo.objectives.iwae
-    settings = dict(
-        objective=objective, k=k, estimator=zoo.estimators.reparameterised, penalties=(), observe=zoo.data.scale,
-        optimiser=adam, batch_size=batch, mesh=mesh,
-    )  # fmt: skip
     gather, at = jax.jit(lambda first: split(xs[jax.lax.dynamic_slice_in_dim(rows, first, batch)], mesh)), 0
 
     def call():
-        nonlocal at
+        nonlocal at, state
         at = (at + batch) % IMAGES
-        states["call"], metrics = zoo.step(
-            states["call"], gather(at), objective=objective, optimiser=adam, k=k, mesh=mesh
-        )
+        state, metrics = zoo.step(state, gather(at), objective=objective, optimiser=adam, k=k, mesh=mesh)
         return metrics
 
-    def block(steps):
-        longest = min(BLOCK, IMAGES // batch)
-        while steps > 0:
-            count, metrics = min(steps, longest), None
-            states["block"], metrics = run_block(
-                states["block"], (xs, None), rows, jnp.int32(0), jnp.int32(count), **settings
-            )
-            jax.block_until_ready(metrics)
-            steps -= count
-
-    return {"call": repeated(call, jax.block_until_ready), "block": timer(block)}
+    block = in_blocks(state, xs, objective=objective, optimiser=adam, k=k, batch_size=batch, mesh=mesh)
+    return {"call": repeated(call, jax.block_until_ready), "block": block}
 
 
 def torch_step(name):

@@ -12,6 +12,7 @@ from thin import thin
 
 import zoo
 from zoo import data, objectives
+from zoo.train._blocks import paced
 
 
 XS = np.random.default_rng(1).normal(size=(40, 3)).astype(np.float32)
@@ -163,3 +164,11 @@ def test_uint8_images_train_dequantised():
     model = zoo.MLPVAE((1, 8, 8), 2, width_size=4, depth=1, key=jr.key(0))
     result = quiet_fit(model, pixels, observe=data.dequantise, batch_size=4, epochs=2)
     assert np.isfinite([row["loss"] for row in result.history]).all()
+
+
+@pytest.mark.parametrize(
+    "block, seconds, count",
+    [(1, 0.01, 4), (8, 0.01, 32), (32, 0.01, 50), (64, 1e-5, 256), (4, 0.3, 4), (1, 0.9, 2), (4, 3.0, 1)],
+)
+def test_a_block_is_half_a_second_or_four_steps_of_two_seconds(block, seconds, count):
+    assert paced(block, seconds) == count

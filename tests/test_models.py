@@ -128,14 +128,15 @@ def test_images_of_any_shape_that_divides_by_four(shape, build):
     assert jax.eval_shape(model.decode, jnp.zeros(3)).shape == shape
 
 
-def test_the_reference_network_has_its_number_of_parameters():
-    """The notebook's layers, counted by hand: kernels and biases, and two numbers per normalised channel."""
-    model = zoo.ConvVAE((1, 28, 28), 8, build=zoo.nn.convolutional, norm="batch", key=jr.key(0))
-    conv = lambda a, b: 9 * a * b + b
-    encoder = conv(1, 32) + conv(32, 32) + conv(32, 64) + conv(64, 64) + 2 * (32 + 32 + 64 + 64)
-    encoder += 7 * 7 * 64 * 16 + 16
-    decoder = 8 * 3136 + 3136 + conv(64, 32) + conv(32, 32) + conv(32, 64) + conv(64, 64) + conv(64, 1)
-    decoder += 2 * (32 + 32 + 64 + 64)
+@pytest.mark.parametrize("norm, per_channel", [("batch", 2), ("group", 3), ("none", 1)])
+def test_the_reference_network_has_its_number_of_parameters(norm, per_channel):
+    """The notebook's layers, counted by hand: kernels, two numbers per normalised channel, and biases but before a
+    `BatchNorm`, which takes them off again.
+    """
+    model = zoo.ConvVAE((1, 28, 28), 8, build=zoo.nn.convolutional, norm=norm, key=jr.key(0))
+    conv = lambda a, b: 9 * a * b + per_channel * b
+    encoder = conv(1, 32) + conv(32, 32) + conv(32, 64) + conv(64, 64) + 7 * 7 * 64 * 16 + 16
+    decoder = 8 * 3136 + 3136 + conv(64, 32) + conv(32, 32) + conv(32, 64) + conv(64, 64) + 9 * 64 + 1
     count = lambda part: sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(part, eqx.is_array)))
     assert (count(model.encoder), count(model.decoder)) == (encoder, decoder)
 

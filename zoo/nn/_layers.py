@@ -45,22 +45,31 @@ class Conv(eqx.Module):
     """A convolution of one image, zero-padded to its own size; channels last.
 
     **Arguments:** `channels`, `out_channels`; `size`: rows and columns of the kernel; `operation`: `conv`, or
-    `upsample_conv` for twice the height and width.
+    `upsample_conv` for twice the height and width; `use_bias`: whether to add one, which has no effect before a
+    `BatchNorm`.
     """
 
     kernel: Float[Array, " rows columns channels out_channels"]
-    bias: Float[Array, " out_channels"]
+    bias: Float[Array, " out_channels"] | None
     operation: Callable
 
     def __init__(
-        self, channels: int, out_channels: int, *, size: int = 3, operation: Callable = conv, key: PRNGKeyArray
+        self,
+        channels: int,
+        out_channels: int,
+        *,
+        size: int = 3,
+        operation: Callable = conv,
+        use_bias: bool = True,
+        key: PRNGKeyArray,
     ):
         self.kernel = lecun_normal((size, size, channels, out_channels), size * size * channels, key=key)
-        self.bias = jnp.zeros(out_channels)
+        self.bias = jnp.zeros(out_channels) if use_bias else None
         self.operation = operation
 
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " tall wide out_channels"]:
-        return self.operation(x, self.kernel) + self.bias[None, None]
+        y = self.operation(x, self.kernel)
+        return y if self.bias is None else y + self.bias[None, None]
 
 
 def upsample(x: Float[Array, " height width channels"]) -> Float[Array, " tall wide channels"]:

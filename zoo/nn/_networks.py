@@ -92,7 +92,9 @@ def stage(
     """Convolutions from `sizes[0]` channels to `sizes[-1]`, each normalised and activated; the first by `operation`."""
     layers = []
     for a, b, key in zip(sizes[:-1], sizes[1:], jr.split(key, len(sizes) - 1), strict=True):
-        layers += [Conv(a, b, operation=operation, key=key), *normalisation(norm, b, axis_names), activation]
+        # `BatchNorm` takes a bias off again, but not before XLA has written the sum out: a tenth of a step.
+        convolution = Conv(a, b, operation=operation, use_bias=norm != "batch", key=key)
+        layers += [convolution, *normalisation(norm, b, axis_names), activation]
         operation = conv
     return layers
 

@@ -16,8 +16,12 @@ BLOCK = 256
 
 
 def paced(block: int, seconds: float) -> int:
-    """How many steps the next block takes: half a second of them, when the last took so long per step."""
-    return int(np.clip(0.5 / seconds, 1, min(BLOCK, 4 * block)))
+    """How many steps the next block takes, when the last of `block` took so long per step: half a second of them.
+
+    Slow steps are four to a block while that is two seconds: the temporaries of a program, which XLA asks the system
+    for at each call, then serve all four.
+    """
+    return int(np.clip(max(0.5 / seconds, min(4.0, 2.0 / seconds)), 1, min(BLOCK, 4 * block)))
 
 
 @eqx.filter_jit
