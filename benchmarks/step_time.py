@@ -153,14 +153,14 @@ def zoo_step(norm, batch, devices, networks=None):
 
 
 def zoo_blocks(norm, batch, devices):
-    """Steps as `fit` takes them when they are slow, four to a call."""
+    """Steps as `fit` takes them when they are slow, up to eight to a call."""
     import jax.random as jr
 
     import zoo
 
     mesh = None if devices == 1 else zoo.train.data_mesh(devices)
     state, adam = zoo_state(norm)
-    xs = jr.uniform(jr.key(2), (4 * batch, 1, 28, 28))
+    xs = jr.uniform(jr.key(2), (8 * batch, 1, 28, 28))
     settings = dict(objective=zoo.objectives.elbo, optimiser=adam, batch_size=batch, mesh=mesh)
     return in_blocks(state, xs, **settings)
 

@@ -18,10 +18,10 @@ BLOCK = 256
 def paced(block: int, seconds: float) -> int:
     """How many steps the next block takes, when the last of `block` took so long per step: half a second of them.
 
-    Slow steps are four to a block while that is two seconds: the temporaries of a program, which XLA asks the system
-    for at each call, then serve all four.
+    Slow steps are eight to a block as long as that is two seconds: the temporaries of a program, for which XLA asks the
+    system at each call, then serve them all.
     """
-    return int(np.clip(max(0.5 / seconds, min(4.0, 2.0 / seconds)), 1, min(BLOCK, 4 * block)))
+    return int(np.clip(max(0.5 / seconds, min(8.0, 2.0 / seconds)), 1, min(BLOCK, 4 * block)))
 
 
 @eqx.filter_jit
