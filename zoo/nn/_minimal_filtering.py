@@ -115,6 +115,9 @@ def _tiles(x: Array, corners: tuple[int, int], size: int, step: int, before: tup
 def _by_matrix(matrix: np.ndarray, tiles: list[list[Array]]) -> list[list[Array]]:
     """matrix @ tile @ matrix.T for tiles given pixel by pixel."""
     across = [_combinations(matrix, row) for row in tiles]
+    if np.count_nonzero(matrix) > 4 * matrix.shape[1]:
+        # XLA computes these sums anew wherever they are used; in more than four places that costs more than a pass.
+        across = lax.optimization_barrier(across)
     return [list(row) for row in zip(*(_combinations(matrix, list(column)) for column in zip(*across)))]
 
 
