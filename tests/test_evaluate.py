@@ -1,4 +1,5 @@
 import inspect
+import math
 
 import equinox as eqx
 import jax
@@ -6,11 +7,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 from linear_gaussian import exact_log_likelihood, linear_gaussian
 
 import zoo
 from zoo import evaluate, objectives
 from zoo.evaluate import _checks, _examples
+from zoo.evaluate._blocks import even
 from zoo.train._measure import measurement
 
 
@@ -189,6 +192,22 @@ def test_numbers_of_draws_are_whole_and_may_be_numpy_s():
     zeros = eqx.Partial(lambda size, x: x + jnp.zeros(size, jnp.int32), np.int64(2))
     rows = _examples.over_rows(zeros, np.arange(3, dtype=np.int32), at_once=2, block=2, progress=None)
     np.testing.assert_array_equal(rows, [[0, 0], [1, 1], [2, 2]])
+
+
+@given(n=st.integers(1, 10_000), at_most=st.integers(1, 10_000))
+def test_parts_are_few_and_hardly_anything_is_done_twice(n, at_most):
+    size = even(n, at_most)
+    parts = math.ceil(n / at_most)
+    assert size <= at_most and n <= parts * size < n + parts
+
+
+@pytest.mark.parametrize("n, at_once, block, sizes", [(10, 3, 7, [6, 6]), (9, 4, 4, [3, 3, 3]), (7, 9, 9, [7])])
+def test_rows_are_divided_into_calls_of_one_size(n, at_once, block, sizes, monkeypatch):
+    called = []
+    monkeypatch.setattr(_examples, "_block", lambda function, rows, at_once: called.append(len(rows)) or rows)
+    rows = _examples.over_rows(abs, np.arange(n), at_once=at_once, block=block, progress=None)
+    np.testing.assert_array_equal(rows, np.arange(n))
+    assert called == sizes
 
 
 def test_a_continuous_density_of_rounded_pixels_warns():

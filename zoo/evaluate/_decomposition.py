@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ..models import AbstractVAE
 from ._alive import draws_alive
+from ._blocks import even
 from ._checks import check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples, over_rows
@@ -123,7 +124,7 @@ def elbo_decomposition(
     chunk = max(2**18 // draws.z[0].size, 1)
     mixture = _Mixture(jax.tree.map(lambda leaf: leaf[few], draws.posterior), jnp.asarray(few), n)
     rows = (draws, np.arange(n, dtype=np.uint32))
-    taken_apart = eqx.Partial(_taken_apart, mixture, min(chunk, len(few)))
+    taken_apart = eqx.Partial(_taken_apart, mixture, even(len(few), chunk))
     return over_rows(taken_apart, rows, at_once=1, block=256, progress="aggregate" if progress else None)
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import data
 from ..models import given
+from ._blocks import even
 
 
 def over_examples(
@@ -48,16 +49,16 @@ def over_rows(
 ) -> PyTree[Array]:
     """`function(row)` of every row of the arrays, stacked.
 
-    **Arguments:** `at_once`: rows mapped together; `block`: rows to a compiled call; `progress`: the progress
-    bar's text, or `None` for no bar.
+    **Arguments:** `at_once`: at most so many rows are mapped together; `block`: at most so many, and at least those,
+    are given to a compiled call; `progress`: the progress bar's text, or `None` for no bar.
     """
     from tqdm import tqdm
 
     # A NumPy number would be traced, and none can be a size.
     function = jax.tree.map(lambda leaf: leaf.item() if isinstance(leaf, np.integer) else leaf, function)
     n = len(jax.tree.leaves(rows)[0])
-    at_once = min(at_once, n)
-    block = min(max(block // at_once, 1) * at_once, -(-n // at_once) * at_once)
+    at_once = even(n, at_once)
+    block = at_once * even(-(-n // at_once), max(block // at_once, 1))
     results = []
     with tqdm(total=n, unit=" examples", desc=progress, disable=progress is None) as bar:
         for start in range(0, n, block):

@@ -17,6 +17,7 @@ from .._draws import over_draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
 from ._alive import draws_alive
+from ._blocks import even
 from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
@@ -104,7 +105,7 @@ def gaps(
     alive = draws_alive(model, ys)
     at_once = max(alive // draws, 1)
     found = over_examples(
-        eqx.Partial(_gaps, k=k, chunk=min(k, draws), steps=steps, draws=draws, optimiser=optimiser),
+        eqx.Partial(_gaps, k=k, chunk=even(k, draws), steps=steps, draws=draws, optimiser=optimiser),
         model,
         xs,
         ys,

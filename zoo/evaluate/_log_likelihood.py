@@ -13,6 +13,7 @@ from .._draws import Draws
 from ..models import AbstractVAE
 from ..models._vae import draw_keys
 from ._alive import draws_alive
+from ._blocks import even
 from ._checks import check_counts, check_evaluation, check_finite, check_weights
 from ._examples import over_examples
 
@@ -42,7 +43,8 @@ def log_likelihood(
     - `ys`: labels `(n, ...)` for a `ConditionalVAE`, whose log p(x | y) it then is.
     - `k`: draws for each example.
     - `observe`: as in `zoo.fit`; its noise comes from `key`, one draw for each example.
-    - `chunk_size`: draws alive at a time; chosen by the largest array that the model makes of one unless given.
+    - `chunk_size`: at most so many draws are alive at a time; chosen by the largest array that the model makes of one
+      unless given.
     - `progress`: whether to show a bar.
     - `key`: draw i of example j depends on the key, i and j alone, so chunks change nothing but rounding.
 
@@ -59,7 +61,7 @@ def log_likelihood(
     if chunk_size is not None:
         check_counts("log_likelihood", chunk_size=chunk_size)
     alive = draws_alive(model, ys) if chunk_size is None else chunk_size
-    chunk = min(k, alive)
+    chunk = even(k, alive)
     values = over_examples(
         eqx.Partial(_streamed, k=k, chunk=chunk),
         model,
