@@ -12,6 +12,7 @@ from jax.sharding import AxisType
 from linear_gaussian import linear_gaussian
 
 import zoo
+from zoo.train._gradient import _mean_of_devices
 
 
 XS = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)
@@ -114,3 +115,14 @@ def test_a_batch_is_divided_evenly():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "of 10 examples" in done.stdout and "pass 12" in done.stdout, done.stderr
+
+
+def test_gradients_of_two_dtypes_are_exchanged_each_as_itself():
+    of_devices = {
+        "a": np.arange(12.0, dtype=np.float32).reshape(2, 3, 2), "b": np.array([[1.0], [4.0]], np.float16),
+        "c": np.array([3.0, 5.0], np.float32), "d": None,
+    }  # fmt: skip
+    means = jax.vmap(_mean_of_devices, axis_name="data")(of_devices)
+    for mean, own in zip(jax.tree.leaves(means), jax.tree.leaves(of_devices), strict=True):
+        assert mean.dtype == own.dtype
+        np.testing.assert_array_equal(mean, np.broadcast_to(own.mean(axis=0), own.shape))

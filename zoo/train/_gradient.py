@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import PRNGKeyArray, PyTree
 
@@ -35,12 +36,25 @@ def metrics_and_gradient(
 
     def on_a_device(arrays, share):
         model, settings = eqx.combine(arrays, static)
-        return lax.pmean(_in_parts(model, share, microbatches, settings, devices="data"), "data")
+        return _mean_of_devices(_in_parts(model, share, microbatches, settings, devices="data"))
 
     everywhere, divided = PartitionSpec(), PartitionSpec("data")
     # Unchecked, the transpose of a sum over devices is a sum over devices: the gradient of all devices' losses.
     run = jax.shard_map(on_a_device, mesh=mesh, in_specs=(everywhere, divided), out_specs=everywhere, check_vma=False)
     return run(arrays, (xs, ys, keys))
+
+
+def _mean_of_devices(tree: PyTree) -> PyTree:
+    """The mean of every array over the devices. All of one dtype are exchanged as one: devices wait for each other at
+    each exchange, however small.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    for dtype in {leaf.dtype: None for leaf in leaves}:
+        places = [i for i, leaf in enumerate(leaves) if leaf.dtype == dtype]
+        flat, parts = ravel_pytree([leaves[i] for i in places])
+        for i, leaf in zip(places, parts(lax.pmean(flat, "data")), strict=True):
+            leaves[i] = leaf
+    return jax.tree.unflatten(structure, leaves)
 
 
 def _in_parts(model, batch, microbatches: int, settings: dict[str, Any], devices: str | None = None) -> Found:
