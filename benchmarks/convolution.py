@@ -2,32 +2,30 @@
 
     python benchmarks/convolution.py [--devices 2] [--rounds 8] [--stack-only]
 
-Answer: forward the same; backward 0.9 to 2.5 times as fast outside a loop, and in a loop as fast as outside,
-where plain autodiff's backward pass is 9 to 240 times slower than outside. The whole stack of the reference
-network's convolutions takes 0.58 of plain autodiff's time on one device and 0.68 on two with jax 0.12, 0.58 and
-0.51 with jax 0.10.
+Answer: forward the same, upsampled layers faster; backward 1.2 to 4.7 times as fast outside a loop, and in a loop as
+fast as outside, where plain autodiff's backward pass is 5 to 64 times slower than outside. The whole stack of the
+reference network's convolutions takes 0.68 of plain autodiff's time.
 
-2 cores (AMD EPYC, virtual), 22 November 2026:
+2 cores (Intel Xeon, virtual), 27 November 2026, in `speed.py`:
 
-    jax 0.12.0.1, 1 device, batch 128; milliseconds, forward / backward (kernel and image), ours then plain
+    jax 0.10.2, 1 device, batch 128; milliseconds, forward / backward (kernel and image), ours then plain
     layer                                        outside                   in a loop
-    28x28 1->32                 2.0 /    2.7    1.7 /    6.8    2.5 /    1.7    2.3 /   61.2
-    28x28 32->32               12.4 /   27.4   12.2 /   29.1   13.4 /   29.5   13.7 / 3310.1
-    14x14 32->64                6.4 /   15.4    6.6 /   15.8    7.6 /   14.3    7.0 / 1001.7
-    14x14 64->64               10.6 /   22.4   10.4 /   24.7   11.1 /   22.5   11.7 / 1887.0
-    7x7 64->32 upsampled        5.2 /    8.1    6.1 /   14.7    4.5 /    8.9    6.2 /  758.2
-    14x14 32->32                3.4 /    8.7    3.3 /    7.7    3.6 /    8.3    3.5 /  364.0
-    14x14 32->64 upsampled     18.2 /   39.2   23.5 /   72.5   20.0 /   32.5   26.1 /10966.7
-    28x28 64->64               41.7 /   83.9   43.3 /  122.1   42.0 /   93.6   44.0 /28903.0
-    28x28 64->1                 3.3 /    7.4    3.4 /   13.0    4.5 /    7.5    4.9 /  321.9
+    28x28 1->32                 1.4 /    2.6    1.3 /    3.2    2.8 /    2.5    3.1 /   59.5
+    28x28 32->32               14.6 /   29.8   14.3 /   66.3   16.2 /   36.1   17.1 / 3000.9
+    14x14 32->64                7.1 /   17.2    6.6 /   33.5    8.2 /   15.8    8.1 / 1307.3
+    14x14 64->64               13.5 /   27.5   13.4 /   61.5   14.2 /   27.6   14.3 / 2845.4
+    7x7 64->32 upsampled        5.2 /   10.1    7.8 /   29.9    5.4 /    9.7    8.2 / 1906.7
+    14x14 32->32                3.7 /   11.1    3.8 /   16.2    4.0 /   10.5    4.1 /  840.1
+    14x14 32->64 upsampled     15.5 /   29.4   27.6 /  139.5   19.6 /   33.4   36.8 / 7274.8
+    28x28 64->64               56.9 /  117.5   56.2 /  256.4   61.1 /   96.9   62.4 /14521.6
+    28x28 64->1                11.0 /    8.7    9.4 /   31.4   13.9 /    8.6   12.9 /  158.8
 
-The layers above were timed before kernels' gradients minded the cache and used minimal filtering; the stack with
-ReLU and max-pooling after it, 2 cores (Intel Xeon, virtual), 26 November 2026, wall-clock milliseconds of ours, plain,
-ours in a loop:
+The whole stack with ReLU and max-pooling after it, wall-clock milliseconds of ours, plain, ours in a loop; the first of
+the same run, the others of 26 November 2026 on an Intel Xeon too:
 
+    jax 0.10.2,   1 device      425.1   624.0   385.2
     jax 0.12.0.1, 1 device      443.6   758.9   426.4
     jax 0.12.0.1, 2 devices     379.3   555.7   303.0
-    jax 0.10.2,   1 device      505.3   876.7   552.3
     jax 0.10.2,   2 devices     315.3   617.3   285.3
 """
 

@@ -2,25 +2,25 @@
 
     python benchmarks/evaluation.py [--rounds 7] [--k 5000] [--examples 2]
 
-Answer: nothing where decoding is work, next to nothing where it is not. The reference's decoder takes 0.46 of plain
+Answer: nothing where decoding is work, next to nothing where it is not. The reference's decoder takes 0.70 of plain
 `vmap`'s time, as its chunks stay in the cache, and its 1.9 GiB of temporaries become 16 MiB, whatever k and the number
-of examples; the small network of the IWAE paper takes 1.09 times as long (at most 1.15 is wanted; 1.50 while every
+of examples; the small network of the IWAE paper takes 1.12 times as long (at most 1.15 is wanted; 1.50 while every
 model had as many draws to a chunk as the convolutions' memory allows: too few for small matrix products).
 
-2 cores (AMD EPYC, virtual), nothing else running, 26 November 2026, `--rounds 4 --examples 1`, one run:
+2 cores (Intel Xeon, virtual), nothing else running, 27 November 2026, `--rounds 4 --examples 1`, one run:
 
     jax 0.10.2, cpu, 2 cores; k = 5000
     model            plain s  streamed s   ratio   plain MiB  streamed MiB
-    reference         10.784       5.077   0.460      1914.4          16.0
-    conv               1.534       1.028   0.662       239.6          16.2
-    mlp 200-200        0.023       0.025   1.085        31.8          16.0
+    reference          5.205       3.630   0.702      1914.4          16.2
+    conv               1.174       0.682   0.579       239.6          16.2
+    mlp 200-200        0.021       0.024   1.122        31.8          15.0
 
     MiB of the streamed program, reference
-    n = 2     k = 100         16.0
-    n = 2     k = 5000        16.0
-    n = 1000  k = 5000        16.0
-    n = 2     k = 100000      16.0
-    n = 1000  k = 1           19.0
+    n = 2     k = 100         13.7
+    n = 2     k = 5000        16.2
+    n = 1000  k = 5000        16.2
+    n = 2     k = 100000      16.2
+    n = 1000  k = 1           18.7
 """
 
 import argparse

@@ -2,14 +2,13 @@
 
     python benchmarks/start_time.py [--rounds 7]
 
-Answer: soon enough where a core is not slow. On two cores of an AMD EPYC, jax 0.10.2, nothing else running, one run
-each: `--rounds 5` on 2026-11-25, and `--rounds 7` on 2026-11-27 on another one, on which PyTorch and jax both take more
-than twice as long for a training step.
+Answer: soon enough where a core is not slow. Two cores, jax 0.10.2, nothing else running, `--rounds 7`, one run each on
+2026-11-27: an Intel Xeon, and an AMD EPYC on which PyTorch and jax take three times as long for a training step.
 
-    seconds                                          day one   day two    must    aim
-    `from zoo import ConvVAE, fit` beyond them        0.17      0.31      0.30   0.15  met, missed
-    `zoo --help`                                      0.16      0.31      0.60   0.40  aim met
-    compilation of the default job's first step       6.08     13.73     10.00   5.00  met, missed
+    seconds                                          Intel       AMD    must    aim
+    `from zoo import ConvVAE, fit` beyond them        0.15      0.31    0.30   0.15  met, missed
+    `zoo --help`                                      0.15      0.31    0.60   0.40  aim met
+    compilation of the default job's first step       5.27     13.73   10.00   5.00  met, missed
 
 Where Python keeps no bytecode of the package, as in a checkout under `PYTHONDONTWRITEBYTECODE`, the import is 0.5 s on
 the slow one, so bytecode is made first.

@@ -2,10 +2,28 @@
 
     python benchmarks/step_time.py --torch-python ../torch-venv/bin/python [--devices 2]
 
-Answer: it depends on the processor. Without AVX-512 faster than PyTorch by a tenth, with it slower by a quarter to a
-half; faster than the notebook on both. With `--devices 2 --rounds 4` on two cores of an AMD EPYC (AVX2, 0.5 MiB of
-second cache a core), torch 2.13.0, 2026-11-27, one run each, batch 128, nothing else running but a download while the
-first of them compiled:
+Ours are steps as `fit` takes them when they are slow, up to eight to a call; `a call each` is `zoo.step`.
+
+Answer: it depends on the processor. As long as PyTorch or up to an eighth longer with AVX-512, a tenth shorter without;
+faster than the notebook on both. With `--devices 2 --rounds 5` on two cores of an Intel Xeon (AVX-512, 2 MiB of second
+cache a core), torch 2.13.0, 2026-11-27, nothing else running, one run each, batch 128:
+
+    milliseconds a step                               ours    theirs   ratio    must    aim; a call each
+    jax 0.10.2
+    norm=batch, against torch, channels-last        286.22    272.97    1.05    1.00   0.80  missed     346.46
+    norm=none, against torch, channels-last         259.22    231.15    1.12    1.00   0.90  missed     312.63
+    norm=batch, against the notebook                286.22   1047.17    0.27    0.50   0.38  aim met     346.46
+    jax 0.12.0
+    norm=batch, against torch, channels-last        286.78    290.63    0.99    1.00   0.80  met     337.56
+    norm=none, against torch, channels-last         251.36    236.62    1.06    1.00   0.90  missed     303.61
+    norm=batch, against the notebook                286.78    707.39    0.41    0.50   0.38  met     337.56
+
+A torch that has only norm=none, channels-last to do and waits for ours in between takes 271 to 281 ms, and the ratio is
+0.92 to 0.98 with either jax.
+
+With `--devices 2 --rounds 4` on two cores of an AMD EPYC (AVX2, 0.5 MiB of second cache a core), earlier the same day,
+before the four changes below and one step to a call, so it can only have become less; nothing else running but a
+download while the first of them compiled:
 
     milliseconds a step                               ours    theirs   ratio    must    aim
     jax 0.10.2
@@ -17,65 +35,46 @@ first of them compiled:
     norm=none, against torch, channels-last         833.58    980.52    0.85    1.00   0.90  aim met
     norm=batch, against the notebook                997.44   3119.27    0.32    0.50   0.38  aim met
 
-With `--devices 2 --rounds 4 --seconds 2` on two cores of an Intel Xeon (AVX-512, 2 MiB of second cache a core), the
-same day, with nothing else running:
+Before these changes the ratios to PyTorch were 1.45 and 1.28 on an Intel Xeon with jax 0.10, 1.51 and 1.36 with 0.12.
+What each gained, two devices, medians of rounds taken in turn with the code before it:
 
-    milliseconds a step                               ours    theirs   ratio    must    aim
-    jax 0.10.2
-    norm=batch, against torch, channels-last        622.35    429.97    1.45    1.00   0.80  missed
-    norm=none, against torch, channels-last         473.57    371.04    1.28    1.00   0.90  missed
-    norm=batch, against the notebook                622.35   1573.64    0.40    0.50   0.38  met
-    jax 0.12.0
-    norm=batch, against torch, channels-last        622.03    412.32    1.51    1.00   0.80  missed
-    norm=none, against torch, channels-last         476.36    351.16    1.36    1.00   0.90  missed
-    norm=batch, against the notebook                622.03    994.69    0.63    0.50   0.38  missed
+* Eight steps to a call. XLA asks the system for the 200 MB of a program's temporaries at each call. Four to a call, jax
+  0.10: norm=batch 451 to 332 ms, norm=none 343 to 276. Eight: 308 to 283 and 274 to 252 in two runs, one after the
+  other.
+* No bias before BatchNorm, which takes it off again, on both sides (and SELU by `exp`, which gains nothing alone):
+  norm=batch 344 to 312 ms with jax 0.10, 344 to 301 with 0.12.
+* Kernels' gradients keep the sums over columns of the cotangent: norm=none 254 to 244 ms with jax 0.12 (289 to 282 on
+  one device), 258 to 256 with 0.10.
+* Devices exchange a gradient as one array: see `iwae_time.py`, where it is a larger share.
 
-The ratios change with the hour: the day before, on the same machine, they were 1.33, 1.25, 1.25 and 1.27 to PyTorch
-with slower convolutions than these, and 0.55 to the notebook on one device of jax 0.12, whose convolutions use both
-cores. So changes are compared in turn with the code before them. Since then upsampled convolutions take 9 products for
-16; ratios to PyTorch before / after, four or five rounds each:
+Where a step of norm=none goes, by `jax.profiler.trace`, milliseconds of one of two devices:
 
-    norm=none, two devices, jax 0.12     1.19 / 1.05   1.11 / 1.11
-    norm=batch, two devices, jax 0.12    1.37 / 1.35
-    norm=none, one device, jax 0.12      1.11 / 1.18   1.08 / 1.02
-    with parts of the stack half as large:
-    norm=none, two devices, jax 0.12     1.21 / 1.13   1.10 / 1.06
-    norm=none, two devices, jax 0.10     1.18 / 1.17   1.13 / 1.08
-    norm=none, one device, jax 0.10      1.65 / 1.75   1.63 / 1.49
+                                                                jax 0.10   jax 0.12
+    convolutions by XLA                                              124        120
+    loops: kernels' gradients and upsampled convolutions             107         84
+    SELU, its derivative and the bias                                 38         30
+    Adam, and the exchange between devices                             5          9
+    the rest                                                          12         10
 
-Before that, kernels' gradients: as many images at a time as a core's cache holds (16 at 28 x 28, 64 channels to 64, had
-been 6 MiB), then minimal filtering. Six rounds in turn of norm=none on two devices of jax 0.12: 617 ms as it was, 532
-with the cache minded, 457 with both, PyTorch 439.
+Of XLA's convolutions, 28x28 64->64 takes 27 to 31 ms forward and 26 by image, at 130 GFLOP/s a core. Of the largest
+loop, the gradient of that layer's kernel, 6.8 of 15 ms were the sums of minimal filtering and 5.9 its products, before
+the third change.
 
-Where 507 ms of norm=none went on jax 0.12, two devices, before the upsampled convolutions changed, by
-`jax.profiler.trace` (a device's mean; what is in a loop counts twice): 257 in convolutions and matrix products of XLA's
-fast form, 78 in the loops of the kernels' gradients, 52 in waiting for the other device at the step's end, the rest in
-the sums of minimal filtering, in SELU and in copies.
-XLA's convolutions between many channels run at 150 to 210 GFLOP/s, PyTorch's at 200 to 250.
+Tried and left, in turn as above, norm=none on two devices unless said:
 
-Timed alone, milliseconds with two devices of jax 0.12 (as it was, then so):
+* Minimal filtering F(2 x 2, 3 x 3) of 28x28 64->64, forward and by image: 264 to 252 ms with jax 0.12, and 292 to 321
+  on one device of it, as XLA's own convolutions then use both cores. F(4 x 4, 3 x 3): 264 to 274, and 254 with every
+  sum computed once.
+* Gradients of 2, 4 and 8 microbatches, `fit(microbatches=)`: 260 ms with one, then 251, 247, 243. PyTorch gains as
+  much: 311, 272, 243, 258.
+* SELU by `exp` in place of `expm1`, its derivative from the output alone: 272 to 258 and 286 to 280 (norm=batch) with
+  jax 0.10, 255 to 253 and 284 to 282 with 0.12. It is 5 of 277 ms in a profile.
+* Stacked products of shifted columns and rows for kernels' gradients; the forward convolution as one product of nine
+  times the channels; one convolution to four times the channels for the upsampled layer, slower in the backward pass.
+* jemalloc in place of the system's allocator gains as much as several steps to a call, from outside.
 
-    28x28 64->64 by minimal filtering F(2 x 2, 3 x 3)       forward 46, 34   by image 42, 34
-    14x14 32->64 upsampled by 9 products in place of 16     forward 22, 15   by image 22, 13   by kernel 31, 26
-    the same for 7x7 64->32                                 forward 7.4, 4.5 by image 7.2, 4.3 by kernel 7.9, 8.5
-
-The first in a step, in turn: 503 to 491 ms on two devices of jax 0.12, 540 to 593 on one, 831 to 673 on one of jax
-0.10; left, as it helps one and harms another. The second is what is used; the third would be compiled in the default
-job's step too, and is not worth it. SELU by `exp` in place of `expm1` would save 2 of 5.6 ms for 28 x 28 x 64.
-
-What would save more, measured on the AMD EPYC, jax 0.10, two devices, four rounds in turn (PyTorch 1051 and 1006 ms):
-
-* XLA asks for the 200 MB of a program's temporaries anew at each call, and the system's 99,000 page faults are a tenth
-  of a step. Three steps to a call, as `fit` does when steps are short: norm=batch 1127 to 965 ms. jemalloc in place of
-  the system's allocator: 1238 to 1023 and 1226 to 1042 ms in the two rounds that nothing else disturbed.
-* In such blocks of three steps, norm=batch and norm=none: 949 and 839 ms as it is; 876 and 806 with SELU by `exp` in
-  place of `expm1`; 860 with no bias before BatchNorm, which takes it off again.
-* Gradients of 2, 4 and 8 microbatches in such a block, norm=none: 818 ms with one, then 786, 781, 777.
-
-Tried and left: F(4 x 4, 3 x 3) forward, whose sums XLA computes many times over (58 ms, 32 with barriers); stacked
-products of shifted columns and rows (as fast as the convolution once that minds the cache); the forward convolution as
-one product of nine times the channels (70 ms); one convolution to four times the channels for the upsampled layer,
-slower in the backward pass.
+Of upsampled convolutions, 9 products for 16: ratios to PyTorch before / after, four or five rounds each, of norm=none
+on two devices of jax 0.12 1.19 / 1.05 and 1.11 / 1.11.
 """
 
 import os
