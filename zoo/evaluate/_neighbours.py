@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from ._blocks import blocks
+from ._blocks import blocks, even
 
 
 _ROWS, _COLUMNS = 512, 4096  # distances alive at a time: 8 MiB
@@ -64,7 +64,7 @@ def _in_blocks(
     points: Float[Array, " m size"],
 ) -> tuple[Float[Array, " blocks columns size"], Bool[Array, " blocks columns"]]:
     m, size = points.shape
-    columns = min(_COLUMNS, m)
+    columns = even(m, _COLUMNS)
     count = -(-m // columns)
     padded = jnp.pad(points, ((0, count * columns - m), (0, 0)))
     return padded.reshape(count, columns, size), (jnp.arange(count * columns) < m).reshape(count, columns)
