@@ -101,6 +101,13 @@ def test_every_public_name_resolves_and_is_documented():
         zoo.no_such_name
 
 
+def test_the_face_reads_its_stub_as_python_does():
+    imports = [node for node in ast.parse((ROOT / "__init__.pyi").read_text()).body if isinstance(node, ast.ImportFrom)]
+    names = [alias.name for node in imports for alias in node.names]
+    assert zoo.__all__ == ["__version__", *names] and len(set(names)) == len(names)
+    assert dir(zoo) == sorted(zoo.__all__)
+
+
 def test_no_field_checks_are_switched_off():
     for path in ROOT.rglob("*.py"):
         assert "from __future__ import annotations" not in path.read_text(), path

@@ -4,126 +4,31 @@ A model draws, an objective judges the draws, a likelihood scores one datum.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 
-if TYPE_CHECKING:
-    from . import (
-        data as data,
-        estimators as estimators,
-        evaluate as evaluate,
-        flows as flows,
-        likelihoods as likelihoods,
-        models as models,
-        nn as nn,
-        objectives as objectives,
-        penalties as penalties,
-        plots as plots,
-        posteriors as posteriors,
-        priors as priors,
-        protocols as protocols,
-        special as special,
-        train as train,
-    )
-    from ._draws import Draws as Draws, Proposal as Proposal
-    from .evaluate import (
-        active_units as active_units,
-        annealed_importance_sampling as annealed_importance_sampling,
-        beta_vae_score as beta_vae_score,
-        bound as bound,
-        dci as dci,
-        density_coverage as density_coverage,
-        elbo_decomposition as elbo_decomposition,
-        encode as encode,
-        factor_vae_score as factor_vae_score,
-        fashion_features as fashion_features,
-        frechet_distance as frechet_distance,
-        gaps as gaps,
-        jackknife as jackknife,
-        knn_probe as knn_probe,
-        linear_probe as linear_probe,
-        log_likelihood as log_likelihood,
-        mig as mig,
-        mmd_test as mmd_test,
-        modularity as modularity,
-        nearest_copies as nearest_copies,
-        precision_recall as precision_recall,
-        rate_distortion as rate_distortion,
-        reconstruct as reconstruct,
-        sample as sample,
-        sandwich as sandwich,
-        sap as sap,
-    )
-    from .models import (
-        MLPVAE as MLPVAE,
-        VQVAE as VQVAE,
-        ConditionalVAE as ConditionalVAE,
-        ConvVAE as ConvVAE,
-        DiscreteVAE as DiscreteVAE,
-        HierarchicalVAE as HierarchicalVAE,
-        ResNetVAE as ResNetVAE,
-    )
-    from .train import (
-        TrainState as TrainState,
-        fit as fit,
-        fit_prior as fit_prior,
-        freeze as freeze,
-        load as load,
-        loss as loss,
-        save as save,
-        step as step,
-    )
+def _read_homes() -> dict[str, str]:
+    """Read in the stub `__init__.pyi` which module each public name is imported from: `.` for a room itself."""
+    homes, home = {}, ""
+    with open(f"{__file__}i", encoding="utf-8") as stub:
+        for line in stub:
+            words = line.replace(",", " ").split()
+            if words[:1] == ["from"]:
+                home = words[1]
+            homes |= {name: home for word, name in zip(words, words[1:]) if word == "as"}
+    return homes
 
-# Names are fetched when first asked for: `zoo --help` must not wait for jax to be imported.
-_ROOMS = (
-    "data", "estimators", "evaluate", "flows", "likelihoods", "models", "nn", "objectives", "penalties", "plots",
-    "posteriors", "priors", "protocols", "special", "train",
-)  # fmt: skip
-_HOMES = {
-    "_draws": ("Draws", "Proposal"),
-    "models": ("ConditionalVAE", "ConvVAE", "DiscreteVAE", "HierarchicalVAE", "MLPVAE", "ResNetVAE", "VQVAE"),
-    "train": ("TrainState", "fit", "fit_prior", "freeze", "load", "loss", "save", "step"),
-    "evaluate": (
-        "active_units",
-        "annealed_importance_sampling",
-        "beta_vae_score",
-        "bound",
-        "dci",
-        "density_coverage",
-        "elbo_decomposition",
-        "encode",
-        "factor_vae_score",
-        "fashion_features",
-        "frechet_distance",
-        "gaps",
-        "jackknife",
-        "knn_probe",
-        "linear_probe",
-        "log_likelihood",
-        "mig",
-        "mmd_test",
-        "modularity",
-        "nearest_copies",
-        "precision_recall",
-        "rate_distortion",
-        "reconstruct",
-        "sample",
-        "sandwich",
-        "sap",
-    ),
-}
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+# Names are fetched when first asked for, and the stub is read without `ast`: `zoo --help` must not wait.
+_HOMES = _read_homes()
 __version__ = "0.1.0"
-__all__ = ["__version__", *_ROOMS, *_HOME]
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str):
-    if name in _ROOMS:
-        value = import_module(f".{name}", __name__)
-    elif name in _HOME:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    home = _HOMES[name]
+    value = import_module(f".{name}", __name__) if home == "." else getattr(import_module(home, __name__), name)
     globals()[name] = value
     return value
 
