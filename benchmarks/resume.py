@@ -60,7 +60,7 @@ def child(family: str, run: Path) -> int:
 
 
 def newest(run: Path) -> int:
-    kept = zoo.train.checkpoints(run)
+    kept = zoo.files.checkpoints(run)
     return int(kept[-1].stem.removeprefix("step-")) if kept else -1
 
 
@@ -112,7 +112,7 @@ def cost(steps: int, directory: Path) -> str:
     times = []
     for i in range(9):
         started = time.perf_counter()
-        path = zoo.train.save_checkpoint(directory / "cost", {"state": result.state, "best": model}, i)
+        path = zoo.files.save_checkpoint(directory / "cost", {"state": result.state, "best": model}, i)
         times.append(time.perf_counter() - started)
     save = statistics.median(times)
     return (

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from zoo.train._checkpoints import checkpoints, load_newest, run_lock, save_checkpoint
-from zoo.train._save import load, save
+from zoo.files._checkpoints import checkpoints, load_newest, run_lock, save_checkpoint
+from zoo.files._save import load, save
 
 
 class Crash(BaseException):
@@ -53,7 +53,7 @@ def test_a_crash_at_any_call_leaves_the_old_file_or_the_new(tmp_path, monkeypatc
 
 KILL = """
 import os, random, signal, sys, time, warnings
-from zoo.train._file import unpack, write_atomically, pack
+from zoo.files._file import unpack, write_atomically, pack
 import numpy as np
 warnings.simplefilter("ignore")
 path = sys.argv[1]
@@ -171,7 +171,7 @@ def test_the_second_writer_is_refused_until_the_first_ends(tmp_path):
     with run_lock(tmp_path):
         assert not left.exists() and (tmp_path / "metrics.jsonl").exists()
         code = (
-            "import sys; from zoo.train._checkpoints import run_lock\n"
+            "import sys; from zoo.files._checkpoints import run_lock\n"
             "try:\n    run_lock(sys.argv[1]).__enter__()\n"
             "except BlockingIOError as error:\n    print(error)"
         )
@@ -185,7 +185,7 @@ def test_the_second_writer_is_refused_until_the_first_ends(tmp_path):
 
 
 def test_a_killed_holder_frees_the_lock(tmp_path):
-    code = "import sys, time; from zoo.train._checkpoints import run_lock\n"
+    code = "import sys, time; from zoo.files._checkpoints import run_lock\n"
     code += "with run_lock(sys.argv[1]):\n    print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"

@@ -17,7 +17,7 @@ from linear_gaussian import linear_gaussian
 
 import zoo
 from zoo.cli import main
-from zoo.train import load_newest, read_history
+from zoo.files import load_newest, read_history
 
 
 XS = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)

@@ -20,7 +20,8 @@ from linear_gaussian import linear_gaussian
 import zoo
 from zoo import objectives
 from zoo.cli import main
-from zoo.train import average, averaged, checkpoints, early_stopping, load_newest, read_history
+from zoo.files import checkpoints, load_newest, read_history
+from zoo.train import average, averaged, early_stopping
 from zoo.train._store import Store
 
 
@@ -388,7 +389,7 @@ def test_signals_stop_the_command_line_and_resume_continues_it(tmp_path, capsys,
         with pytest.raises(SystemExit, match="2"):
             main(["train", *line.split()])
         assert message in capsys.readouterr().err
-    with zoo.train.run_lock(stopped), pytest.raises(SystemExit, match="2"):
+    with zoo.files.run_lock(stopped), pytest.raises(SystemExit, match="2"):
         main(["train", "--resume", str(stopped)])
     assert f"process {os.getpid()}) writes to {stopped}" in capsys.readouterr().err
     main(["train", "--resume", str(stopped)])
@@ -397,7 +398,7 @@ def test_signals_stop_the_command_line_and_resume_continues_it(tmp_path, capsys,
     capsys.readouterr()
     main(["train", "--resume", str(stopped)])
     assert "is finished" in capsys.readouterr().out
-    with zoo.train.run_lock(stopped), pytest.raises(SystemExit, match="2"):
+    with zoo.files.run_lock(stopped), pytest.raises(SystemExit, match="2"):
         main(TRAIN.format(stopped).split() + ["--overwrite"])
     assert (stopped / "model.safetensors").exists()
 

@@ -20,8 +20,8 @@ from jaxtyping import Array
 
 import zoo
 from zoo import likelihoods
-from zoo.train import _file
-from zoo.train._save import load, save
+from zoo.files import _file
+from zoo.files._save import load, save
 
 
 HERE = Path(__file__).parent

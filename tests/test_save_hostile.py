@@ -16,7 +16,7 @@ import pytest
 from hostile_files import FOUR, GOOD, HOSTILE, LINEAR, STATIC, describing, partial, seal, tensor
 from hypothesis import given, settings, strategies as st
 
-from zoo.train._save import load, save
+from zoo.files._save import load, save
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -50,7 +50,7 @@ def test_directories_pipes_and_devices_are_refused(tmp_path):
 MEASURE = """
 import glob, json, os, resource, sys, time
 import zoo, equinox, jax, optax
-from zoo.train._save import load
+from zoo.files._save import load
 
 os.chdir(sys.argv[1])
 load("good")

@@ -15,6 +15,7 @@ ROOT = Path(zoo.__file__).parent
 MAY_KNOW = {
     "special": set(),
     "data": set(),
+    "files": set(),
     "nn": set(),
     "likelihoods": {"special"},
     "flows": {"nn"},
@@ -32,6 +33,7 @@ MAY_KNOW = {
         "posteriors",
         "evaluate",
         "data",
+        "files",
         "objectives",
         "estimators",
         "penalties",

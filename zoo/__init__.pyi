@@ -2,6 +2,7 @@ from . import (
     data as data,
     estimators as estimators,
     evaluate as evaluate,
+    files as files,
     flows as flows,
     likelihoods as likelihoods,
     models as models,
@@ -44,6 +45,7 @@ from .evaluate import (
     sandwich as sandwich,
     sap as sap,
 )
+from .files import load as load, save as save
 from .models import (
     MLPVAE as MLPVAE,
     VQVAE as VQVAE,
@@ -58,9 +60,7 @@ from .train import (
     fit as fit,
     fit_prior as fit_prior,
     freeze as freeze,
-    load as load,
     loss as loss,
-    save as save,
     step as step,
 )
 

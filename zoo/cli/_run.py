@@ -1,7 +1,5 @@
-import contextlib
 import dataclasses
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -96,32 +94,30 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes beside the file and renames: whoever reads sees the old one or the new one, whole.
+    """Writes the whole file or nothing, and makes its directory.
 
     **Raises:** `OSError` naming the file where it cannot be written; what was there then stays.
     """
-    beside = path.with_name(path.name + ".new")
+    import zoo
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(text.encode("utf-8", "backslashreplace"))
-        os.replace(beside, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from None
+    zoo.files.write_atomically(path, [text.encode("utf-8", "backslashreplace")])
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     import zoo
 
-    return zoo.train.read_history(run / "metrics.jsonl")
+    return zoo.files.read_history(run / "metrics.jsonl")
 
 
 def _empty(run: Path) -> None:
     """Take out what a run has left, unless somebody still trains there. What marks it as a run goes last."""
     import zoo
 
-    with zoo.train.run_lock(run):
+    with zoo.files.run_lock(run):
         for path in sorted(run.iterdir(), key=lambda path: path.name == "settings.json"):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

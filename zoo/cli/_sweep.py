@@ -39,7 +39,7 @@ def sweep(arguments: Sweep) -> None:
     for value, job, result in zip(values, jobs, results):
         own = dataclasses.replace(job.settings, out=root / f"{_option(over)}={value:g}", devices=1)
         run = runs.create(own)
-        zoo.train.write_history(run / "metrics.jsonl", result.history)
+        zoo.files.write_history(run / "metrics.jsonl", result.history)
         rows.append(_measured(run, job, result))
     table = {"over": over, "values": values, "runs": rows, "command": runs.command(), "versions": runs.versions()}
     curve = None

@@ -53,7 +53,7 @@ def train(arguments: Train) -> None:
         return
     assert run is not None
     trained = time.perf_counter() - started
-    with zoo.train.run_lock(run):
+    with zoo.files.run_lock(run):
         frozen, evaluation = finish(run, job, result.model)
         draw_figures(run, settings, frozen, dataset)
         runs.write_json(run / "evaluation.json", evaluation)

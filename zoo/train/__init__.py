@@ -1,13 +1,6 @@
-"""Training, and what is kept of it: loss, step, fit, frozen models, files."""
+"""Training: loss, step, fit, frozen models."""
 
 from ._average import average as average, averaged as averaged
-from ._checkpoints import (
-    Checkpoint as Checkpoint,
-    checkpoints as checkpoints,
-    load_newest as load_newest,
-    run_lock as run_lock,
-    save_checkpoint as save_checkpoint,
-)
 from ._checks import check_fit as check_fit
 from ._early_stopping import early_stopping as early_stopping
 from ._fit import Fit as Fit, fit as fit
@@ -15,9 +8,7 @@ from ._fit_many import fit_many as fit_many
 from ._fit_prior import fit_prior as fit_prior
 from ._freeze import freeze as freeze
 from ._guard import is_finite as is_finite
-from ._history import read_history as read_history, write_history as write_history
 from ._loss import loss as loss
 from ._mesh import data_mesh as data_mesh
-from ._save import load as load, save as save
 from ._step import TrainState as TrainState, step as step
 from ._tensorboard import tensorboard as tensorboard

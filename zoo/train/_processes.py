@@ -9,7 +9,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from ._save import load, save
+from ..files import load, save
 
 
 def is_shared(mesh: Mesh | None) -> bool:

@@ -10,10 +10,18 @@ from typing import Any
 import jax.random as jr
 import numpy as np
 
+from ..files import (
+    append_rows,
+    checkpoints,
+    cut_history,
+    load_newest,
+    read_history,
+    run_lock,
+    save_checkpoint,
+    sync_history,
+)
 from ..models import AbstractVAE
-from ._checkpoints import checkpoints, load_newest, run_lock, save_checkpoint
 from ._guard import is_finite
-from ._history import append_rows, cut_history, read_history, sync_history
 from ._step import TrainState
 
 

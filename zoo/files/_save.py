@@ -20,7 +20,7 @@ def save(path: str | os.PathLike, tree: PyTree) -> None:
     """Write a model, or any tree of Modules, NamedTuples, containers, arrays and numbers, to one file.
 
     The file is written beside `path`, flushed to the disk and then put in its place, so that whatever
-    happens there is either the old file or the new one. Its format is described in `zoo/train/FORMAT.md`.
+    happens there is either the old file or the new one. Its format is described in `zoo/files/FORMAT.md`.
 
     **Arguments:**
 

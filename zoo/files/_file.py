@@ -85,7 +85,12 @@ def unpack(path: str | os.PathLike) -> tuple[Any, dict[str, tuple]]:
 
 
 def write_atomically(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
-    """Write `parts` beside `path`, then put them in its place: at no moment is `path` half a file."""
+    """Write a file so that at no moment it is half written: beside its place first, then renamed.
+
+    **Arguments:** `path`: the file, whose directory must exist; `parts`: its bytes, in order.
+
+    **Raises:** `OSError` naming the file where it cannot be written; what was there then stays.
+    """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident():x}.tmp")
     outcome = "what was there is untouched"

@@ -9,9 +9,11 @@ from ._file import write_atomically
 
 
 def append_rows(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> None:
-    """Add `rows` to the history in the file `path`, one line of JSON each. A killed process loses none of them.
+    """Add rows to a history, one line of JSON each. A killed process loses none of them.
 
     JSON has no NaN and no infinity: they become `null`.
+
+    **Arguments:** `path`: the file, made where it does not exist; `rows`: such as a `Fit`'s `history`.
 
     **Raises:** `OSError` naming the file where it cannot be written. The last line may then be torn;
     `read_history` passes over it.
@@ -36,7 +38,10 @@ def write_history(path: str | os.PathLike, rows: Iterable[dict[str, Any]]) -> No
 
 
 def sync_history(path: str | os.PathLike) -> None:
-    """Make what was appended survive a loss of power."""
+    """Make what was appended survive a loss of power.
+
+    **Arguments:** `path`: the file.
+    """
     with open(path, "ab") as file:
         os.fsync(file.fileno())
 
@@ -50,7 +55,12 @@ def read_history(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def cut_history(path: str | os.PathLike, step: int) -> list[dict[str, Any]]:
-    """Take what lies behind `step` out of the file, torn lines too; the rows that stay."""
+    """Remove the rows of later steps from a history, and torn lines too.
+
+    **Arguments:** `path`: the file; `step`: the last step whose rows stay.
+
+    **Returns:** the rows that stay.
+    """
     kept = [(line, row) for line, row in _lines(path) if row["step"] <= step]
     write_atomically(path, [line + b"\n" for line, _ in kept])
     return [row for _, row in kept]
