@@ -67,7 +67,7 @@ LAYERS = [
 
 
 def ours():
-    from zoo.nn._conv import conv, upsample_conv
+    from zoo.nn import conv, upsample_conv
 
     return conv, upsample_conv
 

@@ -11,11 +11,11 @@ import pytest
 from jax import lax
 
 import zoo
-from zoo.nn._conv import conv, upsample_conv
-from zoo.nn._conv_cpu import cpu_kernel_gradient
-from zoo.nn._conv_stack import xla_kernel_gradient
-from zoo.nn._minimal_filtering import FOUR_OF_THREE, filtered, kernel_gradient
-from zoo.nn._upsample_stack import DOWN, UP
+from zoo.nn import conv, upsample_conv
+from zoo.nn.convolution._cpu import cpu_kernel_gradient
+from zoo.nn.convolution._minimal_filtering import FOUR_OF_THREE, filtered, kernel_gradient
+from zoo.nn.convolution._stack import xla_kernel_gradient
+from zoo.nn.convolution._upsample_stack import DOWN, UP
 
 
 def plain_conv(x, kernel, stride=1):
@@ -262,7 +262,7 @@ def test_even_kernel_is_refused(function):
 SHARDED = """
 import jax, jax.numpy as jnp, jax.random as jr, numpy as np
 from jax.sharding import AxisType, PartitionSpec as P
-from zoo.nn._conv import conv, upsample_conv
+from zoo.nn import conv, upsample_conv
 mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
 xs = jr.normal(jr.key(0), (34, 6, 6, 3)); kernels = jr.normal(jr.key(1), (2, 3, 3, 3, 3))
 def loss(kernels, xs):

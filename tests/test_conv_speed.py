@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jax import lax
 
-from zoo.nn._conv import conv
+from zoo.nn import conv
 
 
 def test_as_fast_in_a_loop():

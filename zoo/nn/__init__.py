@@ -1,7 +1,6 @@
 """Networks and layers. They know nothing of probability."""
 
 from ._causal_transformer import CausalTransformer as CausalTransformer
-from ._conv import conv as conv, upsample_conv as upsample_conv
 from ._grid_networks import GridDecoder as GridDecoder, GridEncoder as GridEncoder
 from ._half_precision import HalfPrecision as HalfPrecision
 from ._layers import (
@@ -39,3 +38,4 @@ from ._strided import (
     StridedEncoder as StridedEncoder,
     strided as strided,
 )
+from .convolution import conv as conv, upsample_conv as upsample_conv

@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._conv import conv, upsample_conv
 from ._layers import Conv, Sequential, max_pool, unit
 from ._networks import check_image_network, stage
+from .convolution import conv, upsample_conv
 
 
 class GridEncoder(eqx.Module):

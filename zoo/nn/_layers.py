@@ -8,7 +8,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._conv import conv
+from .convolution import conv
 
 
 Layer = TypeVar("Layer", bound=eqx.Module)

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._conv import conv, upsample_conv
 from ._layers import Conv, Linear, Sequential, max_pool
 from ._norm import AxisNames, normalisation
+from .convolution import conv, upsample_conv
 
 
 class Networks(NamedTuple):

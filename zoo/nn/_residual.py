@@ -6,9 +6,9 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._conv import upsample_conv
 from ._layers import Conv, Linear, Sequential, space_to_depth, zeroed
 from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks
+from .convolution import upsample_conv
 
 
 class ResidualBlock(eqx.Module):

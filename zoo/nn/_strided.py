@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
-from ._conv import conv, upsample_conv
 from ._layers import Conv, Linear, Sequential, depth_to_space, space_to_depth, variance_preserving_gelu
 from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, check_image_network, stage
+from .convolution import conv, upsample_conv
 
 
 class StridedEncoder(AbstractImageEncoder):

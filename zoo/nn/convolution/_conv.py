@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._conv_stack import conv_stack
+from ._stack import conv_stack
 from ._upsample_stack import upsample_stack
 
 

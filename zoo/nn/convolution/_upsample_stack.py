@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._conv_primitive import Derivative, trilinear
-from ._conv_stack import conv_stack
 from ._minimal_filtering import Algorithm, filtered, kernel_gradient, pays
+from ._primitive import Derivative, trilinear
+from ._stack import conv_stack
 
 
 def upsample_stack(

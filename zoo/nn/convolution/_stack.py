@@ -1,8 +1,8 @@
 from jax import lax
 from jaxtyping import Array, Float
 
-from ._conv_cpu import LAYOUT, Padding, cpu_kernel_gradient
-from ._conv_primitive import Derivative, trilinear
+from ._cpu import LAYOUT, Padding, cpu_kernel_gradient
+from ._primitive import Derivative, trilinear
 
 
 def conv_stack(
