@@ -12,8 +12,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from .._custom_types import Scalar
-from ..models import AbstractVAE
-from ..models._vae import draw_keys
+from ..models import AbstractVAE, draw_keys
 from ._hmc import Move, hmc
 
 

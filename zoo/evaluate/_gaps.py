@@ -14,8 +14,7 @@ from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._draws import over_draws
-from ..models import AbstractVAE
-from ..models._vae import draw_keys
+from ..models import AbstractVAE, draw_keys
 from ._alive import draws_alive
 from ._blocks import even
 from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights

@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..models import AbstractVAE, HierarchicalVAE
-from ..models._vae import draw_keys
+from ..models import AbstractVAE, HierarchicalVAE, draw_keys
 from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
 from ._examples import over_examples

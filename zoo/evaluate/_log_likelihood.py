@@ -10,8 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from .._draws import Draws
-from ..models import AbstractVAE
-from ..models._vae import draw_keys
+from ..models import AbstractVAE, draw_keys
 from ._alive import draws_alive
 from ._blocks import even
 from ._checks import check_counts, check_evaluation, check_finite, check_weights

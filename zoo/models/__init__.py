@@ -7,5 +7,5 @@ from ._hierarchical_vae import BottomUp as BottomUp, HierarchicalVAE as Hierarch
 from ._mlp_vae import MLPVAE as MLPVAE
 from ._network_vae import AbstractNetworkVAE as AbstractNetworkVAE
 from ._resnet_vae import ResNetVAE as ResNetVAE
-from ._vae import AbstractVAE as AbstractVAE
+from ._vae import AbstractVAE as AbstractVAE, draw_keys as draw_keys
 from ._vq_vae import VQVAE as VQVAE

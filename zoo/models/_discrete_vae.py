@@ -7,8 +7,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .. import likelihoods
 from ..nn import Networks, networks_for
 from ..posteriors import AbstractPosterior, GumbelSoftmax, StraightThrough
-from ..priors import AbstractBorrowingPrior, AbstractCategoricalPrior, AbstractPrior, UniformCategorical
-from ..priors._uniform_categorical import check_categorical_sizes
+from ..priors import (
+    AbstractBorrowingPrior,
+    AbstractCategoricalPrior,
+    AbstractPrior,
+    UniformCategorical,
+    check_categorical_sizes,
+)
 from ._vae import AbstractVAE, parameter_shape
 
 

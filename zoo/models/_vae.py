@@ -61,7 +61,12 @@ class AbstractVAE(eqx.Module):
 
 
 def draw_keys(key: PRNGKeyArray, k: int, *, start: Any = 0) -> Key[Array, " k"]:
-    """The keys of draws `start` to `start + k - 1`."""
+    """The keys of draws `start` to `start + k - 1`, each of which depends on its own number alone.
+
+    **Arguments:** `k`: how many; `start`: the number of the first.
+
+    **Raises:** `ValueError` for fewer than one draw.
+    """
     if k < 1:
         raise ValueError(f"`k={k}`: at least one draw is needed; pass k >= 1")
     return jax.vmap(lambda i: jr.fold_in(key, i))(start + jnp.arange(k, dtype=jnp.uint32))

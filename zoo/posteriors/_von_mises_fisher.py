@@ -7,8 +7,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..priors import AbstractPrior, UniformSphere
-from ..priors._uniform_sphere import log_area
+from ..priors import AbstractPrior, UniformSphere, log_area
 from ..special import log_bessel
 from ._polar_angle import polar_angle
 from ._posterior import AbstractPosterior

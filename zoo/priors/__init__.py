@@ -14,7 +14,8 @@ from ._uniform_categorical import (
     AbstractCategoricalPrior as AbstractCategoricalPrior,
     Categorical as Categorical,
     UniformCategorical as UniformCategorical,
+    check_categorical_sizes as check_categorical_sizes,
 )
 from ._uniform_codes import UniformCodes as UniformCodes
-from ._uniform_sphere import UniformSphere as UniformSphere
+from ._uniform_sphere import UniformSphere as UniformSphere, log_area as log_area
 from ._vamp_prior import VampPrior as VampPrior

@@ -79,7 +79,12 @@ class Categorical(AbstractCategoricalPrior):
 
 
 def check_categorical_sizes(call: str, num_variables: int, num_classes: int) -> None:
-    """**Raises:** `ValueError` for no variable and for fewer than two classes."""
+    """Refuse a categorical latent without variables or without a choice.
+
+    **Arguments:** `call`: what the message names; `num_variables`, `num_classes`: as in `UniformCategorical`.
+
+    **Raises:** `ValueError` for no variable and for fewer than two classes.
+    """
     if num_variables < 1:
         raise ValueError(f"`{call}(num_variables={num_variables})`: at least one variable is needed")
     if num_classes < 2:

@@ -42,5 +42,8 @@ class UniformSphere(AbstractPrior):
 
 
 def log_area(n: int) -> float:
-    r"""$\log |S^{n-1}|$, the logarithm of the surface of the unit ball in n dimensions."""
+    r"""$\log |S^{n-1}|$, the logarithm of the surface of the unit ball in n dimensions.
+
+    **Arguments:** `n`: the dimensions, 1 or more.
+    """
     return math.log(2) + n / 2 * math.log(math.pi) - math.lgamma(n / 2)

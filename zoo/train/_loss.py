@@ -8,8 +8,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from .._custom_types import Scalar
 from .._draws import Draws
 from ..estimators import reparameterised
-from ..models import AbstractVAE, given
-from ..models._vae import draw_keys
+from ..models import AbstractVAE, draw_keys, given
 from ..penalties import AbstractBorrowingPenalty
 
 
