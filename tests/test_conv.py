@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -11,10 +12,9 @@ import pytest
 from jax import lax
 
 import zoo
-from zoo.nn import conv, upsample_conv
-from zoo.nn.convolution._cpu import cpu_kernel_gradient
+from zoo.nn import conv, plain_convolutions, upsample_conv
 from zoo.nn.convolution._minimal_filtering import FOUR_OF_THREE, filtered, kernel_gradient
-from zoo.nn.convolution._stack import xla_kernel_gradient
+from zoo.nn.convolution._stack import cpu_kernel_gradient, xla_kernel_gradient
 from zoo.nn.convolution._upsample_stack import DOWN, UP
 
 
@@ -138,6 +138,80 @@ def test_equals_plain_autodiff_in_float32(case):
     xs = jnp.concatenate([xs, xs[:, :4]], axis=1)
     loss = lambda f: jax.jit(jax.value_and_grad(energy(over_batch_and_k(f)), argnums=(0, 1)))
     assert_close(loss(ours)(xs, kernel), loss(plain)(xs, kernel), 5e-6)
+
+
+def in_a_scan(function):
+    """Values and gradients of a stack of stacks, one stack after the other."""
+    gradient = jax.value_and_grad(energy(jax.vmap(function, in_axes=(0, None))), argnums=(0, 1))
+    return lambda xs, kernel, _: lax.scan(lambda total, x: (total + 1, gradient(x, kernel)), 0, xs)[1]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_plain_form_equals_the_fast_one_in_float64(case):
+    (ours, _), sizes = CASES[case]
+    with jax.enable_x64(True):
+        arguments = operands(*sizes, jnp.float64)
+        for uses in [fewer_uses, in_a_scan] + [every_use] * (case in EVERY_USE):
+            fast = jax.jit(uses(ours))
+            expected = fast(*arguments)
+            with plain_convolutions():
+                assert_close(fast(*arguments), expected, 1e-12)
+
+
+@pytest.mark.parametrize("case", ["3x3", "stride 2, odd size", "upsampled 3x3"])
+def test_the_plain_form_equals_the_fast_one_in_float32(case):
+    function = CASES[case][0][0]
+    arguments = operands(8, 8, 16, 8, 3, 3, jnp.float32)
+    for uses in (fewer_uses, in_a_scan):
+        fast = uses(function)(*arguments)
+        with plain_convolutions():
+            assert_close(uses(function)(*arguments), fast, 5e-6)
+
+
+@pytest.mark.parametrize("function", [conv, upsample_conv])
+def test_no_cached_trace_is_taken_for_the_other_form(function):
+    _, kernel, _ = arguments = operands(5, 5, 3, 3, 3, 3, jnp.float32)
+    traced = []
+
+    @jax.jit
+    def compiled(*arguments):
+        traced.append(None)
+        return in_a_scan(function)(*arguments)
+
+    forms = lambda: ("zoo_" in str(jax.make_jaxpr(compiled)(*arguments)), len(traced))
+    assert forms() == (True, 1)
+    with plain_convolutions():
+        assert forms() == (False, 2)
+        with plain_convolutions():
+            assert forms() == (False, 2)
+    assert forms() == (True, 2)  # found again
+    inside = eqx.filter_jit(lambda x: function(x, kernel))
+    with plain_convolutions(), pytest.raises(ZeroDivisionError):
+        inside(arguments[0][0, 0])
+        1 / 0
+    assert "zoo_" in str(jax.make_jaxpr(function)(arguments[0][0, 0], kernel))
+
+
+# A release of jax that has lost what the fast form is made of.
+WITHOUT = """
+import sys
+import equinox, jax, jax.extend.core, jax.interpreters.mlir, jax.numpy as jnp, jax.random as jr, optax
+del jax.extend.core.Primitive, jax.interpreters.mlir.register_lowering
+import zoo
+model = zoo.ConvVAE((1, 8, 8), 2, key=jr.key(0))
+fit = zoo.fit(model, jnp.zeros((8, 8, 8, 1)).transpose(0, 3, 1, 2), objective=zoo.objectives.iwae, k=2,
+    optimiser=optax.adam(1e-3), batch_size=8, epochs=1, progress=False, key=jr.key(1))
+assert jnp.isfinite(fit.history[-1]["loss"])
+assert "zoo.nn.convolution._fast" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("value, plain", [("1", True), ("0", False)])
+def test_the_environment_variable_trains_without_the_fast_form(value, plain):
+    environment = os.environ | {"ZOO_PLAIN_CONVOLUTIONS": value}
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, env=environment)
+    assert (done.returncode == 0) == plain, done.stderr
+    assert plain or "zoo/nn/convolution/_primitive.py" in done.stderr
 
 
 def kernel_gradient_in_float64(x, g, padding):

@@ -38,4 +38,4 @@ from ._strided import (
     StridedEncoder as StridedEncoder,
     strided as strided,
 )
-from .convolution import conv as conv, upsample_conv as upsample_conv
+from .convolution import conv as conv, plain_convolutions as plain_convolutions, upsample_conv as upsample_conv

@@ -1,9 +1,31 @@
+import os
+from contextlib import AbstractContextManager
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
-from ._stack import conv_stack
-from ._upsample_stack import upsample_stack
+
+# jax keys its caches of traced and compiled functions with this value too.
+_plain = jax.make_user_context(default_value=os.environ.get("ZOO_PLAIN_CONVOLUTIONS", "0") not in ("", "0"))
+
+
+def plain_convolutions() -> AbstractContextManager[None]:
+    """A context in which `conv` and `upsample_conv` are XLA's own convolutions, differentiated by jax.
+
+    The fast ones are primitives of this package. Here nothing of them is used, nor imported, so that a release of
+    jax that breaks them stops nobody; and what is exported holds only operations that every reader knows. The values
+    differ by rounding; on a CPU gradients take several times as long, in loops a hundred times.
+
+    The environment variable `ZOO_PLAIN_CONVOLUTIONS=1`, set before `zoo.nn` is imported, does so from the start,
+    in every thread. The context holds for the thread that enters it, and for what is *traced* in it: a function under
+    `jax.jit` that was called before is traced and compiled anew inside, and afterwards found again as it was. What was
+    compiled by hand, by `jax.jit(f).lower(x).compile()`, or pulled back by `jax.vjp`, stays what it is.
+
+    **Returns:** the context, for `with zoo.nn.plain_convolutions():`.
+    """
+    return _plain(True)
 
 
 def conv(
@@ -19,7 +41,8 @@ def conv(
     many maps are nested, the images arrive as one stack at one convolution. Forward-mode, reverse-mode
     and higher derivatives, and per-example gradients `vmap(grad(f))`, are all defined. On a CPU the
     gradients take a form that XLA runs at full speed also inside `scan`, `fori_loop` and `map`; on every
-    other platform they are XLA's own convolutions.
+    other platform they are XLA's own convolutions. Should a release of jax break this, `plain_convolutions`
+    or the environment variable `ZOO_PLAIN_CONVOLUTIONS=1` does without it.
 
     **Arguments:**
 
@@ -35,28 +58,13 @@ def conv(
 
     - `ValueError` if the kernel's size is even.
     """
-    kernel_height, kernel_width, channels, out = kernel.shape
-    if kernel_height % 2 == 0 or kernel_width % 2 == 0:
-        raise ValueError(_even("conv", kernel))
-    if stride == 1:
-        above, left = kernel_height // 2, kernel_width // 2
-        return conv_stack(x[None], kernel, ((above, above), (left, left)))[0]
-    if kernel_height == kernel_width == 1:
-        return conv(x[::stride, ::stride], kernel)
-    # A strided convolution is a dense one on the image of stride x stride blocks, whose pixels are
-    # channels; the kernel grows by zeros to whole blocks.
-    height, width, _ = x.shape
-    rows, columns = -(-height // stride), -(-width // stride)
-    blocks_high, blocks_wide = -(-kernel_height // stride), -(-kernel_width // stride)
-    top = max((rows - 1) * stride + kernel_height - height, 0) // 2
-    left = max((columns - 1) * stride + kernel_width - width, 0) // 2
-    x = _fit(x, (top, left), ((rows + blocks_high - 1) * stride, (columns + blocks_wide - 1) * stride))
-    kernel = _fit(kernel, (0, 0), (blocks_high * stride, blocks_wide * stride))
-    x = x.reshape(rows + blocks_high - 1, stride, columns + blocks_wide - 1, stride, channels)
-    x = x.transpose(0, 2, 1, 3, 4).reshape(rows + blocks_high - 1, columns + blocks_wide - 1, -1)
-    kernel = kernel.reshape(blocks_high, stride, blocks_wide, stride, channels, out)
-    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(blocks_high, blocks_wide, -1, out)
-    return conv_stack(x[None], kernel, ((0, 0), (0, 0)))[0]
+    _check_odd("conv", kernel)
+    if _plain.value:
+        return _plain_conv(x, kernel, stride)
+    # Not imported above: what a release of jax breaks there must not stop the plain form.
+    from ._fast import fast_conv
+
+    return fast_conv(x, kernel, stride)
 
 
 def upsample_conv(
@@ -83,20 +91,23 @@ def upsample_conv(
 
     - `ValueError` if the kernel's size is even.
     """
-    kernel_height, kernel_width = kernel.shape[:2]
-    if kernel_height % 2 == 0 or kernel_width % 2 == 0:
-        raise ValueError(_even("upsample_conv", kernel))
-    return upsample_stack(x[None], kernel)[0]
+    _check_odd("upsample_conv", kernel)
+    if _plain.value:
+        return _plain_conv(jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1), kernel, 1)
+    from ._fast import fast_upsample_conv
+
+    return fast_upsample_conv(x, kernel)
 
 
-def _even(name: str, kernel: Array) -> str:
-    return (
-        f"`{name}(kernel=...)` needs an odd kernel height and width, got {kernel.shape[0]} x {kernel.shape[1]}; "
-        "add a row or a column of zeros"
-    )
+def _check_odd(name: str, kernel: Array) -> None:
+    height, width = kernel.shape[:2]
+    if height % 2 == 0 or width % 2 == 0:
+        raise ValueError(
+            f"`{name}(kernel=...)` needs an odd kernel height and width, got {height} x {width}; "
+            "add a row or a column of zeros"
+        )
 
 
-def _fit(x: Array, before: tuple[int, int], sizes: tuple[int, int]) -> Array:
-    """`x` with zeros before its two leading axes, then zeros or a cut behind to reach `sizes`."""
-    padding = [(b, n - b - s, 0) for b, n, s in zip(before, sizes, x.shape)]
-    return jax.lax.pad(x, jnp.zeros((), x.dtype), padding + [(0, 0, 0)] * (x.ndim - 2))
+def _plain_conv(x: Array, kernel: Array, stride: int) -> Array:
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(x[None], kernel, (stride, stride), "SAME", dimension_numbers=layout)[0]
