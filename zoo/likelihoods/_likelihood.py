@@ -1,19 +1,19 @@
 from collections.abc import Callable
-from typing import NamedTuple
 
+import equinox as eqx
 from jaxtyping import Array, Float
 
 from .._custom_types import Scalar
 
 
-class Likelihood(NamedTuple):
+class Likelihood(eqx.Module):
     r"""A family p(x | parameters) as pure functions of a decoder's output.
 
     The parameters of a datum `x` of shape `(d, ...)` have shape `(channels * d, ...)`: the `channels`
     groups are stacked along the first axis, as a convolution puts them out. They are unconstrained
     (logits, means, log-scales), never probabilities.
 
-    **Fields:**
+    **Fields**, all static, so that a model's leaves are its parameters alone:
 
     - `log_prob(params, x)`: $\log p(x \mid params)$ in nats, normalised and summed over the event.
     - `mean(params)`: $E[x \mid params]$, of x's shape.
@@ -27,9 +27,17 @@ class Likelihood(NamedTuple):
     `equinox.Module` with these same names.
     """
 
-    log_prob: Callable[[Float[Array, " ..."], Array], Scalar]
-    mean: Callable[[Float[Array, " ..."]], Float[Array, " ..."]]
-    sample: Callable[..., Array]
-    channels: int = 1
-    measure: str = "lebesgue"
-    support: tuple[float, float] = (float("-inf"), float("inf"))
+    log_prob: Callable[[Float[Array, " ..."], Array], Scalar] = eqx.field(static=True)
+    mean: Callable[[Float[Array, " ..."]], Float[Array, " ..."]] = eqx.field(static=True)
+    sample: Callable[..., Array] = eqx.field(static=True)
+    channels: int = eqx.field(static=True, default=1)
+    measure: str = eqx.field(static=True, default="lebesgue")
+    support: tuple[float, float] = eqx.field(static=True, default=(float("-inf"), float("inf")))
+
+    def __repr__(self) -> str:
+        # gaussian_log_prob with scale=0.1 bound is the likelihood `gaussian(scale=0.1)`.
+        bound = isinstance(self.log_prob, eqx.Partial)
+        function = self.log_prob.func if bound else self.log_prob
+        options = ", ".join(f"{name}={value}" for name, value in self.log_prob.keywords.items()) if bound else ""
+        name = getattr(function, "__name__", repr(function)).removesuffix("_log_prob")
+        return f"{name}({options})" if bound else name

@@ -1,7 +1,7 @@
 """Networks and layers. They know nothing of probability."""
 
 from ._causal_transformer import CausalTransformer as CausalTransformer
-from ._grid_networks import GridDecoder as GridDecoder, GridEncoder as GridEncoder
+from ._grid_networks import GridDecoder as GridDecoder, GridEncoder as GridEncoder, grid as grid
 from ._half_precision import HalfPrecision as HalfPrecision
 from ._layers import (
     Conv as Conv,
@@ -27,6 +27,7 @@ from ._networks import (
 )
 from ._networks_for import networks_for as networks_for
 from ._norm import BatchNorm as BatchNorm, ChannelAffine as ChannelAffine, GroupNorm as GroupNorm
+from ._partitioned import Partitioned as Partitioned, partitioned as partitioned
 from ._residual import (
     ResidualBlock as ResidualBlock,
     ResidualDecoder as ResidualDecoder,

@@ -56,7 +56,7 @@ class CausalBlock(eqx.Module):
     mixed: Linear
     hidden: Linear
     last: Linear
-    head_size: int
+    head_size: int = eqx.field(static=True)
 
     def __init__(self, width_size: int, *, key: PRNGKeyArray):
         keys = jr.split(key, 4)

@@ -1,11 +1,21 @@
+from functools import partial
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._layers import Conv, Sequential, max_pool, unit
-from ._networks import check_image_network, stage
+from ._networks import Networks, check_image_network, stage
 from .convolution import conv, upsample_conv
+
+
+def grid(*, width_size: int = 32) -> Networks:
+    """`GridEncoder` and `GridDecoder`: images whose sides divide by 4, and grids of vectors a quarter of their size.
+
+    **Arguments:** `width_size`: as in `GridEncoder`.
+    """
+    return Networks(partial(GridEncoder, width_size=width_size), partial(GridDecoder, width_size=width_size))
 
 
 class GridEncoder(eqx.Module):

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._partitioned import partitioned
+
 
 class HalfPrecision(eqx.Module):
     """A network that computes in bfloat16, for hardware that does so faster.
@@ -23,7 +25,7 @@ class HalfPrecision(eqx.Module):
     Micikevicius et al., "Mixed precision training", 2018, section 3.1 (the float32 master copy).
     """
 
-    network: Callable
+    network: Callable = eqx.field(converter=partitioned)
 
     def __call__(self, x: Float[Array, " ..."]) -> Float[Array, " ..."]:
         return jax.tree.map(_rounded, self.network)(_rounded(x)).astype(x.dtype)

@@ -8,6 +8,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ._partitioned import partitioned
 from .convolution import conv
 
 
@@ -51,7 +52,7 @@ class Conv(eqx.Module):
 
     kernel: Float[Array, " rows columns channels out_channels"]
     bias: Float[Array, " out_channels"] | None
-    operation: Callable
+    operation: Callable = eqx.field(static=True)
 
     def __init__(
         self,
@@ -165,7 +166,7 @@ class Sequential(eqx.Module):
     **Fields:** `layers`: Modules and functions, the first to be called first.
     """
 
-    layers: tuple[Callable, ...]
+    layers: tuple[Callable, ...] = eqx.field(converter=lambda layers: tuple(map(partitioned, layers)))
 
     def __call__(self, x: Float[Array, " ..."]) -> Float[Array, " ..."]:
         for layer in self.layers:

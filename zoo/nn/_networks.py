@@ -52,8 +52,8 @@ class MLP(eqx.Module):
     """A fully connected network from an array of one shape to an array of another."""
 
     layers: Sequential
-    in_shape: tuple[int, ...]
-    out_shape: tuple[int, ...]
+    in_shape: tuple[int, ...] = eqx.field(static=True)
+    out_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class ConvDecoder(AbstractImageDecoder):
 
     head: Linear
     stages: Sequential
-    head_shape: tuple[int, int, int]
+    head_shape: tuple[int, int, int] = eqx.field(static=True)
 
     def __init__(
         self,

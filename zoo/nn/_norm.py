@@ -26,8 +26,8 @@ class BatchNorm(eqx.Module):
 
     gain: Float[Array, " channels"]
     bias: Float[Array, " channels"]
-    axis_names: AxisNames
-    epsilon: float
+    axis_names: AxisNames = eqx.field(static=True)
+    epsilon: float = eqx.field(static=True)
 
     def __init__(self, channels: int, *, axis_names: AxisNames, epsilon: float = 1e-5):
         self.gain = jnp.ones(channels)
@@ -76,8 +76,8 @@ class GroupNorm(eqx.Module):
 
     gain: Float[Array, " channels"]
     bias: Float[Array, " channels"]
-    groups: int
-    epsilon: float
+    groups: int = eqx.field(static=True)
+    epsilon: float = eqx.field(static=True)
 
     def __init__(self, channels: int, *, groups: int = 8, epsilon: float = 1e-5):
         if channels % groups:

@@ -101,7 +101,7 @@ class ResidualDecoder(AbstractImageDecoder):
 
     head: Linear
     stages: Sequential
-    head_shape: tuple[int, int, int]
+    head_shape: tuple[int, int, int] = eqx.field(static=True)
 
     def __init__(
         self,
