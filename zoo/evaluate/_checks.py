@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from .. import data
 from ..models import AbstractVAE, check_labels
-from ..priors import AbstractCategoricalPrior, AbstractCodePrior, UniformSphere
+from ..spaces import is_euclidean
 
 
 def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int, observe: Callable | None) -> None:
@@ -123,7 +123,7 @@ def check_finite(call: str, values: Float[Array, " n ..."]) -> Float[Array, " n 
 
 def check_continuous(call: str, model: AbstractVAE) -> None:
     """Refuse latents that cannot be moved along a gradient: codes, classes, directions on a sphere."""
-    if isinstance(model.prior, AbstractCategoricalPrior | AbstractCodePrior | UniformSphere):
+    if not is_euclidean(model.latent_prior.space):
         raise ValueError(
             f"`{call}` moves z freely along gradients of log p(x, z), which the latents of a "
             f"`{type(model.prior).__name__}` prior do not allow; use `log_likelihood`, or a model with a prior such "

@@ -9,6 +9,11 @@ from ._hierarchical import BottomUpPosterior as BottomUpPosterior, TopDownPoster
 from ._laplace import Laplace as Laplace
 from ._low_rank_normal import LowRankFamily as LowRankFamily, LowRankNormal as LowRankNormal
 from ._point import Point as Point
-from ._posterior import AbstractPosterior as AbstractPosterior, PosteriorFamily as PosteriorFamily
+from ._posterior import (
+    AbstractPosterior as AbstractPosterior,
+    Family as Family,
+    PosteriorFamily as PosteriorFamily,
+    as_family as as_family,
+)
 from ._quantised import Quantised as Quantised
 from ._von_mises_fisher import VonMisesFisher as VonMisesFisher

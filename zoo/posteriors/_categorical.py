@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractCategoricalPrior, AbstractPrior
+from ..spaces import OneHot
 from ._posterior import AbstractPosterior
 from ._sizes import check_latent_size
 
@@ -29,7 +32,14 @@ class Categorical(AbstractPosterior):
     temperature: float = eqx.field(static=True)
 
     # Samples have a derivative, which is not that of their distribution: `zoo.estimators.stl` and `dreg` refuse.
-    pathwise = False
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> OneHot:
+        """One-hot vectors."""
+        return OneHot(*self.logits.shape[-2:])
 
     def __init__(self, logits: Float[Array, " variables classes"], temperature: float = 1.0):
         r"""**Arguments:** `logits`: unnormalised log-probabilities; `temperature`: $\tau > 0$."""
@@ -67,8 +77,8 @@ class StraightThrough(eqx.Module):
     As the `family` of a `zoo.models.DiscreteVAE`. Jang, Gu & Poole, 2017, section 2.2.
     """
 
-    num_classes: int
-    temperature: float
+    num_classes: int = eqx.field(static=True)
+    temperature: float = eqx.field(static=True)
 
     def __init__(self, num_classes: int, temperature: float = 1.0):
         r"""**Arguments:** `num_classes`: of each variable, at least 2; `temperature`: $\tau > 0$ of the relaxation.

@@ -1,10 +1,11 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..flows import AbstractBijection, Bijection, Coupling, stack
+from ..spaces import Euclidean
 from ._diagonal_normal import DiagonalNormal
 from ._posterior import AbstractPosterior
 
@@ -22,6 +23,15 @@ class FlowedNormal(AbstractPosterior):
 
     base: DiagonalNormal
     flow: AbstractBijection
+
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = True
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return self.base.space
 
     def __init__(self, base: DiagonalNormal, flow: AbstractBijection):
         """**Arguments:** `base`: the normal that enters the flow; `flow`: from the normal's z to this one's."""
@@ -61,7 +71,7 @@ class FlowPosterior(eqx.Module):
     """
 
     flow: AbstractBijection
-    latent_size: int
+    latent_size: int = eqx.field(static=True)
 
     def __init__(self, latent_size: int, layers: int = 4, *, bijection: Bijection = Coupling, key: PRNGKeyArray):
         """**Arguments:**

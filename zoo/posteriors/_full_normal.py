@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -7,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
+from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
 from ._relative import kl_of_normals, relative_to
 from ._sizes import check_latent_size
@@ -27,6 +29,15 @@ class FullNormal(AbstractPosterior):
     mean: Float[Array, " latent"]
     log_scale: Float[Array, " latent"]
     lower: Float[Array, " latent latent"]
+
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = True
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return Euclidean(self.mean.shape[-1])
 
     @staticmethod
     def num_params(latent_size: int) -> int:

@@ -1,9 +1,12 @@
+from typing import ClassVar
+
 import equinox as eqx
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
+from ..spaces import OneHot
 from ._categorical import Categorical, StraightThrough, check_relaxation
 from ._posterior import AbstractPosterior
 from ._sizes import check_latent_size
@@ -23,7 +26,14 @@ class RelaxedCategorical(AbstractPosterior):
 
     exact: Categorical
 
-    pathwise = False
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> OneHot:
+        """That of the exact variables."""
+        return self.exact.space
 
     def __init__(self, exact: Categorical):
         """**Arguments:** `exact`: the variables that are relaxed, with the temperature."""
@@ -59,8 +69,8 @@ class GumbelSoftmax(eqx.Module):
     training to scoring, and the larger the gradient's variance. Jang, Gu & Poole, 2017, section 3.1.
     """
 
-    num_classes: int
-    temperature: float
+    num_classes: int = eqx.field(static=True)
+    temperature: float = eqx.field(static=True)
 
     def __init__(self, num_classes: int, temperature: float = 1.0):
         r"""**Arguments:** `num_classes`: of each variable, at least 2; `temperature`: $\tau > 0$ of the relaxation.

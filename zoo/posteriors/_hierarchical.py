@@ -1,14 +1,16 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._custom_types import Scalar
 from ..priors import HierarchicalPrior
+from ..spaces import Layers
 from ._diagonal_normal import DiagonalNormal
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, as_family
 
 
 class BottomUpPosterior(AbstractPosterior):
@@ -27,7 +29,30 @@ class BottomUpPosterior(AbstractPosterior):
 
     first: AbstractPosterior
     links: tuple[Callable, ...]
-    family: Any
+    family: Any = eqx.field(converter=as_family)
+
+    @property
+    def space(self) -> Layers:
+        """That of each layer."""
+        layers = [self.first]
+        for layer in range(1, len(self.links) + 1):
+            layers.append(eqx.filter_eval_shape(lambda below: self.above(layer, below.mean), layers[-1]))
+        return Layers(tuple(layer.space for layer in layers))
+
+    @property
+    def reparameterised(self) -> bool:
+        """As the family's distributions are."""
+        return self.first.reparameterised
+
+    @property
+    def pathwise(self) -> bool:
+        """As the family's distributions are."""
+        return self.first.pathwise
+
+    @property
+    def has_density(self) -> bool:
+        """As the family's distributions have one."""
+        return self.first.has_density
 
     def above(self, layer: int, below: Float[Array, " below"]) -> AbstractPosterior:
         """q(z_l | z_{l-1}), `layer` counted from 0 at the data."""
@@ -76,6 +101,15 @@ class TopDownPosterior(AbstractPosterior):
 
     evidence: tuple[DiagonalNormal, ...]
     prior: HierarchicalPrior
+
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = True
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> Layers:
+        """That of each layer."""
+        return Layers(tuple(normal.space for normal in self.evidence))
 
     def below(self, layer: int, above: Float[Array, " above"]) -> DiagonalNormal:
         """q(z_l | z_{l+1}, x), `layer` counted from 0 at the data."""

@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
+from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
 from ._relative import kl_of_normals, relative_to
 from ._sizes import check_latent_size
@@ -33,6 +35,15 @@ class LowRankNormal(AbstractPosterior):
     mean: Float[Array, " latent"]
     log_scale: Float[Array, " latent"]
     factor: Float[Array, " latent rank"]
+
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = True
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return Euclidean(self.mean.shape[-1])
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
         own_key, common_key = jr.split(key)
@@ -78,7 +89,7 @@ def _log_det(r: Float[Array, " rank rank"]) -> Scalar:
 class LowRankFamily(eqx.Module):
     """The family of `LowRankNormal`s of one rank, as a model's `posterior` argument: `LowRankFamily(rank=2)`."""
 
-    rank: int
+    rank: int = eqx.field(static=True)
 
     def __init__(self, rank: int):
         """**Arguments:** `rank`: columns of the factor U, from 1 to the size of the latent.

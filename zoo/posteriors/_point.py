@@ -1,5 +1,8 @@
+from typing import ClassVar
+
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
 from ._sizes import check_latent_size
 
@@ -29,6 +32,16 @@ class Point(AbstractPosterior):
 
     mean: Float[Array, " latent"]
 
+    # There is no log q(z | x) that `zoo.estimators.stl` and `dreg` could differentiate.
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
+    has_density: ClassVar[bool] = False
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return Euclidean(self.mean.shape[-1])
+
     @staticmethod
     def num_params(latent_size: int) -> int:
         check_latent_size("Point", latent_size)
@@ -38,9 +51,6 @@ class Point(AbstractPosterior):
     def from_params(cls, params: Float[Array, " params"]) -> "Point":
         """The parameters are the point."""
         return cls(params)
-
-    # There is no log q(z | x) that `zoo.estimators.stl` and `dreg` could differentiate.
-    pathwise = False
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
         return self.mean

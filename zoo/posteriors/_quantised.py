@@ -1,9 +1,12 @@
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..priors import AbstractCodePrior, AbstractPrior, Code
+from ..priors import AbstractPrior, Code
+from ..spaces import Codes
 from ._posterior import AbstractPosterior
 
 
@@ -23,7 +26,14 @@ class Quantised(AbstractPosterior):
     index: Int[Array, " *grid"]
 
     # Samples have a derivative, which is not that of their distribution: `zoo.estimators.stl` and `dreg` refuse.
-    pathwise = False
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = False
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> Codes:
+        """Grids of codes."""
+        return Codes(self.index.shape, self.codebook.shape[0])
 
     def __init__(self, encoding: Float[Array, " *grid size"], codebook: Float[Array, " codes size"]):
         """**Arguments:** `encoding`: a vector at each place of a grid; `codebook`: the vectors to choose from."""
@@ -48,16 +58,5 @@ class Quantised(AbstractPosterior):
         return jnp.where(jnp.all(z.index == self.index), 0.0, -jnp.inf).astype(self.encoding.dtype)
 
     def kl(self, prior: AbstractPrior) -> Scalar:
-        r"""$-\log p(z)$ at the codes, nats.
-
-        **Raises:** `ValueError` for a prior that is not over codes of this number and grid.
-        """
-        codes, grid = self.codebook.shape[0], self.index.shape
-        sizes = (prior.num_codes, prior.grid_shape) if isinstance(prior, AbstractCodePrior) else None
-        if sizes != (codes, grid):
-            found = type(prior).__name__ + ("" if sizes is None else f"(grid_shape={sizes[1]}, num_codes={sizes[0]})")
-            raise ValueError(
-                f"a `VQVAE` of {codes} codes on a grid {grid} got the prior `{found}`; pass "
-                f"`priors.UniformCodes({grid}, {codes})` or `priors.Autoregressive({grid}, {codes}, key=key)`"
-            )
+        r"""$-\log p(z)$ at the codes, nats."""
         return -prior.log_prob(Code(self.index))

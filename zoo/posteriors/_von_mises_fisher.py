@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractPrior, UniformSphere, log_area
+from ..spaces import Sphere
 from ..special import log_bessel
 from ._polar_angle import polar_angle
 from ._posterior import AbstractPosterior
@@ -35,6 +37,15 @@ class VonMisesFisher(AbstractPosterior):
 
     direction: Float[Array, " latent"]
     concentration: Scalar
+
+    reparameterised: ClassVar[bool] = True
+    pathwise: ClassVar[bool] = True
+    has_density: ClassVar[bool] = True
+
+    @property
+    def space(self) -> Sphere:
+        """$S^{n-1}$."""
+        return Sphere(self.direction.shape[-1])
 
     def __init__(self, direction: Float[Array, " latent"], concentration: Scalar):
         r"""**Arguments:** `direction`: $\mu$, of length 1; `concentration`: $\kappa$, from 1e-4 to 1e4."""

@@ -1,5 +1,6 @@
 import math
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jax import lax
@@ -24,8 +25,8 @@ class Autoregressive(AbstractCodePrior):
     """
 
     network: CausalTransformer
-    grid_shape: tuple[int, ...]
-    num_codes: int
+    grid_shape: tuple[int, ...] = eqx.field(static=True)
+    num_codes: int = eqx.field(static=True)
 
     def __init__(
         self, grid_shape: tuple[int, ...], num_codes: int, *, width_size: int = 64, depth: int = 2, key: PRNGKeyArray

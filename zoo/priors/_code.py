@@ -1,6 +1,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float, Int
 
+from ..spaces import Codes
 from ._prior import AbstractPrior
 
 
@@ -23,6 +24,11 @@ class AbstractCodePrior(AbstractPrior):
 
     grid_shape: eqx.AbstractVar[tuple[int, ...]]
     num_codes: eqx.AbstractVar[int]
+
+    @property
+    def space(self) -> Codes:
+        """Grids of codes."""
+        return Codes(tuple(self.grid_shape), self.num_codes)
 
 
 def check_code_sizes(call: str, grid_shape: tuple[int, ...], num_codes: int) -> None:

@@ -24,7 +24,7 @@ class ConditionalMixture(AbstractBorrowingPrior):
 
     weight: Float[Array, " condition components"]
     mixture: MixtureOfNormals
-    condition_size: int
+    condition_size: int = eqx.field(static=True)
 
     def __init__(
         self, condition_size: int, latent_size: int, components: int = 64, *, spread: float = 1.0, key: PRNGKeyArray

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -25,8 +26,8 @@ class ConditionalNormal(AbstractBorrowingPrior):
     """
 
     network: Callable
-    condition_size: int
-    latent_size: int
+    condition_size: int = eqx.field(static=True)
+    latent_size: int = eqx.field(static=True)
 
     def __init__(self, condition_size: int, latent_size: int, *, width_size: int = 64, key: PRNGKeyArray):
         """**Arguments:** `condition_size`: the model's `num_classes` or `condition_size`; `latent_size`: dimensions of

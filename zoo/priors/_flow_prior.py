@@ -2,6 +2,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..flows import AbstractBijection, Inverse, MaskedAutoregressive, stack
+from ..spaces import Euclidean
 from ._prior import AbstractPrior
 from ._standard_normal import StandardNormal
 
@@ -30,6 +31,11 @@ class FlowPrior(AbstractPrior):
         self.base = StandardNormal(latent_size)
         layer = lambda size, *, key: Inverse(MaskedAutoregressive(size, width_size=width_size, key=key))
         self.flow = stack(layer, latent_size, layers, key=key)
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return self.base.space
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
         return self.flow.forward(self.base.sample(key=key))[0]

@@ -1,10 +1,12 @@
 from collections.abc import Callable
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
+from ..spaces import Euclidean, Layers
 from ._normal import Normal
 from ._prior import AbstractPrior
 
@@ -27,6 +29,13 @@ class HierarchicalPrior(AbstractPrior):
         """p(z_l | z_{l+1}), `layer` counted from 0 at the data."""
         mean, log_scale = jnp.split(self.links[layer](above), 2)
         return Normal(mean.size, mean=mean, log_scale=log_scale)
+
+    @property
+    def space(self) -> Layers:
+        """That of each layer."""
+        zs = eqx.filter_eval_shape(lambda prior: prior.sample(key=jr.key(0)), self)
+        below = (Euclidean(z.shape[-1]) for z in zs[:-1])  # each layer but the top is normal
+        return Layers((*below, self.top.space))
 
     def sample(self, *, key: PRNGKeyArray) -> tuple[Float[Array, " ..."], ...]:
         top_key, *keys = jr.split(key, len(self.links) + 1)

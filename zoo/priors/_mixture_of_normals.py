@@ -6,6 +6,7 @@ from jax.nn import log_softmax, logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
+from ..spaces import Euclidean
 from ._prior import AbstractPrior
 
 
@@ -36,6 +37,11 @@ class MixtureOfNormals(AbstractPrior):
         self.logits = jnp.zeros(components)
         self.mean = spread * jr.normal(key, (components, latent_size))
         self.log_scale = jnp.zeros((components, latent_size))
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return Euclidean(self.mean.shape[-1])
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
         component_key, noise_key = jr.split(key)

@@ -5,6 +5,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
+from ..spaces import Euclidean
 from ._prior import AbstractPrior
 
 
@@ -47,6 +48,11 @@ class Normal(AbstractPrior):
                 )
         self.mean = jnp.zeros(latent_size) if mean is None else mean
         self.log_scale = jnp.zeros(latent_size) if log_scale is None else log_scale
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return Euclidean(self.mean.shape[-1])
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
         return self.mean + jnp.exp(self.log_scale) * jr.normal(key, self.mean.shape, self.mean.dtype)

@@ -5,10 +5,16 @@ import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._custom_types import Scalar
+from ..spaces import Space
 
 
 class AbstractPrior(eqx.Module):
-    """A distribution p(z) over latents; its array leaves, if any, are trained with the model."""
+    """A distribution p(z) over latents; its array leaves, if any, are trained with the model.
+
+    `space`: where z lives, and so what `log_prob` is a density of, as an `AbstractPosterior` says of itself.
+    """
+
+    space: eqx.AbstractVar[Space]
 
     @abc.abstractmethod
     def sample(self, *, key: PRNGKeyArray) -> PyTree[Float[Array, " ..."]]:

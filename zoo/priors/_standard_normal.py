@@ -1,10 +1,12 @@
 import math
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
+from ..spaces import Euclidean
 from ._prior import AbstractPrior
 
 
@@ -16,13 +18,18 @@ class StandardNormal(AbstractPrior):
     Kingma & Welling, "Auto-Encoding Variational Bayes", 2014, section 3.
     """
 
-    latent_size: int
+    latent_size: int = eqx.field(static=True)
 
     def __init__(self, latent_size: int):
         """**Arguments:** `latent_size`: dimensions of z, at least 1."""
         if latent_size < 1:
             raise ValueError(f"`StandardNormal(latent_size={latent_size})` needs at least 1 dimension")
         self.latent_size = latent_size
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return Euclidean(self.latent_size)
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " {self.latent_size}"]:
         return jr.normal(key, (self.latent_size,))

@@ -1,6 +1,7 @@
 import abc
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -8,6 +9,7 @@ from jax.nn import log_softmax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
+from ..spaces import OneHot
 from ._prior import AbstractPrior
 
 
@@ -19,6 +21,11 @@ class AbstractCategoricalPrior(AbstractPrior):
     def log_probs(self) -> Float[Array, " variables classes"]:
         r"""$\log \pi_{vc}$, the log-probability of each class, nats."""
 
+    @property
+    def space(self) -> OneHot:
+        """One-hot vectors."""
+        return OneHot(*self.log_probs.shape)
+
 
 class UniformCategorical(AbstractCategoricalPrior):
     r"""Independent categorical variables, all classes alike; z is one-hot, `(num_variables, num_classes)`.
@@ -28,8 +35,8 @@ class UniformCategorical(AbstractCategoricalPrior):
     Jang, Gu & Poole, "Categorical reparameterization with Gumbel-softmax", 2017, section 4.2.
     """
 
-    num_variables: int
-    num_classes: int
+    num_variables: int = eqx.field(static=True)
+    num_classes: int = eqx.field(static=True)
 
     def __init__(self, num_variables: int, num_classes: int):
         """**Arguments:** `num_variables`: n, at least 1; `num_classes`: K, at least 2.

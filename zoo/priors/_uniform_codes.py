@@ -1,5 +1,6 @@
 import math
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
@@ -17,8 +18,8 @@ class UniformCodes(AbstractCodePrior):
     2017, section 3.1.
     """
 
-    grid_shape: tuple[int, ...]
-    num_codes: int
+    grid_shape: tuple[int, ...] = eqx.field(static=True)
+    num_codes: int = eqx.field(static=True)
 
     def __init__(self, grid_shape: tuple[int, ...], num_codes: int):
         """**Arguments:** `grid_shape`: of the codes, `(height, width)`; `num_codes`: K, at least 2.

@@ -1,10 +1,12 @@
 import math
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
+from ..spaces import Sphere
 from ._prior import AbstractPrior
 
 
@@ -19,7 +21,7 @@ class UniformSphere(AbstractPrior):
     Davidson et al., "Hyperspherical variational auto-encoders", 2018, section 3.
     """
 
-    latent_size: int
+    latent_size: int = eqx.field(static=True)
 
     def __init__(self, latent_size: int):
         """**Arguments:** `latent_size`: n, the dimension of the space around the sphere, at least 2.
@@ -32,6 +34,11 @@ class UniformSphere(AbstractPrior):
                 "continuum; pass latent_size >= 2"
             )
         self.latent_size = latent_size
+
+    @property
+    def space(self) -> Sphere:
+        """$S^{n-1}$."""
+        return Sphere(self.latent_size)
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " {self.latent_size}"]:
         noise = jr.normal(key, (self.latent_size,))

@@ -9,6 +9,7 @@ from jax.nn import log_softmax, logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._custom_types import Scalar
+from ..spaces import Space
 from ._prior import AbstractBorrowingPrior, AbstractPrior
 
 
@@ -56,10 +57,15 @@ class MixtureOfPosteriors(AbstractPrior):
     logits: Float[Array, " components"]
     posteriors: Any
 
+    @property
+    def space(self) -> Space:
+        """That of the distributions."""
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), self.posteriors).space
+
     def sample(self, *, key: PRNGKeyArray) -> PyTree[Float[Array, " ..."]]:
         component_key, sample_key = jr.split(key)
         component = jr.categorical(component_key, self.logits)
-        chosen = jax.tree.map(lambda leaf: leaf[component] if eqx.is_array(leaf) else leaf, self.posteriors)
+        chosen = jax.tree.map(lambda leaf: leaf[component], self.posteriors)
         return chosen.sample(key=sample_key)
 
     def log_prob(self, z: PyTree[Float[Array, " ..."]]) -> Scalar:
