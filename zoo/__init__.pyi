@@ -13,6 +13,7 @@ from . import (
     posteriors as posteriors,
     priors as priors,
     protocols as protocols,
+    spaces as spaces,
     special as special,
     train as train,
 )
@@ -48,6 +49,7 @@ from .evaluate import (
 from .files import load as load, save as save
 from .models import (
     MLPVAE as MLPVAE,
+    VAE as VAE,
     VQVAE as VQVAE,
     ConditionalVAE as ConditionalVAE,
     ConvVAE as ConvVAE,

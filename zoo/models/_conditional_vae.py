@@ -13,7 +13,15 @@ from .. import likelihoods
 from ..nn import Linear, Networks, networks_for, zeroed
 from ..posteriors import AbstractPosterior, DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._vae import AbstractVAE, check_latent_size, parameter_shape
+from ._abstract_vae import (
+    AbstractVAE,
+    check_latent_size,
+    check_parts,
+    family_field,
+    network_field,
+    parameter_shape,
+)
+from ._network_vae import as_shape
 
 
 class ConditionalVAE(AbstractVAE):
@@ -34,15 +42,15 @@ class ConditionalVAE(AbstractVAE):
     2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
     """
 
-    encoder: Callable
-    decoder: Callable
+    encoder: Callable = network_field()
+    decoder: Callable = network_field()
     encoder_label: Linear
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any
-    data_shape: tuple[int, ...]
-    num_classes: int | None
-    condition_size: int
+    family: Any = family_field()
+    data_shape: tuple[int, ...] = eqx.field(static=True)
+    num_classes: int | None = eqx.field(static=True)
+    condition_size: int = eqx.field(static=True)
     condition: Float[Array, " condition"] | None
 
     def __init__(
@@ -71,7 +79,7 @@ class ConditionalVAE(AbstractVAE):
         **Raises:** `ValueError` unless exactly one of `num_classes` (at least 2) and `condition_size` (at least 1)
         is given, and for sizes that the networks do not take.
         """
-        data_shape = (data_shape,) if isinstance(data_shape, int) else data_shape
+        data_shape = as_shape(data_shape)
         check_latent_size("ConditionalVAE", latent_size)
         if (num_classes is None) == (condition_size is None):
             raise ValueError(
@@ -100,6 +108,7 @@ class ConditionalVAE(AbstractVAE):
         self.num_classes = num_classes
         self.condition_size = size
         self.condition = None
+        check_parts(self.given(0 if condition_size is None else jnp.zeros(condition_size)))
 
     def given(self, y: Any) -> "ConditionalVAE":
         """The model of x at this label: an integer below `num_classes`, or a vector `(condition_size,)`."""

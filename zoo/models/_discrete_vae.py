@@ -1,20 +1,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
 from ..nn import Networks, networks_for
 from ..posteriors import AbstractPosterior, GumbelSoftmax, StraightThrough
-from ..priors import (
-    AbstractBorrowingPrior,
-    AbstractCategoricalPrior,
-    AbstractPrior,
-    UniformCategorical,
-    check_categorical_sizes,
-)
-from ._vae import AbstractVAE, parameter_shape
+from ..priors import AbstractBorrowingPrior, AbstractPrior, UniformCategorical, check_categorical_sizes
+from ._abstract_vae import AbstractVAE, check_parts, family_field, network_field, parameter_shape
+from ._network_vae import as_shape
 
 
 class DiscreteVAE(AbstractVAE):
@@ -32,12 +28,12 @@ class DiscreteVAE(AbstractVAE):
     "The concrete distribution", 2017.
     """
 
-    encoder: Callable
-    decoder: Callable
+    encoder: Callable = network_field()
+    decoder: Callable = network_field()
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any
-    data_shape: tuple[int, ...]
+    family: Any = family_field()
+    data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -68,13 +64,8 @@ class DiscreteVAE(AbstractVAE):
         **Raises:** `ValueError` for sizes below these, a prior of other sizes, a temperature that is not above 0,
         and sizes that the networks do not take.
         """
-        data_shape = (data_shape,) if isinstance(data_shape, int) else data_shape
+        data_shape = as_shape(data_shape)
         check_categorical_sizes("DiscreteVAE", num_variables, num_classes)
-        if isinstance(prior, AbstractCategoricalPrior) and prior.log_probs.shape != (num_variables, num_classes):
-            raise ValueError(
-                f"`DiscreteVAE(num_variables={num_variables}, num_classes={num_classes})` got a prior of "
-                f"{prior.log_probs.shape}; make it of the same sizes"
-            )
         networks = networks_for(data_shape) if networks is None else networks
         family = (StraightThrough if straight_through else GumbelSoftmax)(num_classes, temperature)
         encoder_key, decoder_key = jr.split(key)
@@ -85,6 +76,7 @@ class DiscreteVAE(AbstractVAE):
         self.likelihood = likelihood
         self.family = family
         self.data_shape = data_shape
+        check_parts(self)
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
         return self.family.from_params(self.encoder(x))

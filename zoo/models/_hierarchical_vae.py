@@ -11,7 +11,9 @@ from .. import likelihoods
 from ..nn import MLP, Linear, Networks, networks_for, zeroed
 from ..posteriors import AbstractPosterior, BottomUpPosterior, DiagonalNormal, TopDownPosterior
 from ..priors import AbstractBorrowingPrior, AbstractPrior, HierarchicalPrior, StandardNormal
-from ._vae import AbstractVAE, parameter_shape
+from ..spaces import Euclidean
+from ._abstract_vae import AbstractVAE, check_parts, family_field, network_field, parameter_shape
+from ._network_vae import as_shape
 
 
 def _link(a: int, b: int, hidden: dict[str, Any], *, key: PRNGKeyArray) -> MLP:
@@ -26,7 +28,7 @@ def _link(a: int, b: int, hidden: dict[str, Any], *, key: PRNGKeyArray) -> MLP:
 class Quiet(eqx.Module):
     """A network with its output scaled, at first by a tenth: what it describes starts near a standard normal."""
 
-    network: Callable
+    network: Callable = network_field()
     gain: Float[Array, ""]
 
     def __call__(self, x: Float[Array, " ..."]) -> Float[Array, " ..."]:
@@ -43,7 +45,7 @@ class BottomUp(eqx.Module):
 
     encoder: Callable
     links: tuple[Callable, ...]
-    family: Any
+    family: Any = family_field()
 
     def __init__(
         self,
@@ -75,10 +77,10 @@ class TopDown(eqx.Module):
     **Raises:** `ValueError` for another family.
     """
 
-    encoder: Callable
+    encoder: Callable = network_field()
     steps: tuple[Callable, ...]
     heads: tuple[Callable, ...]
-    activation: Callable
+    activation: Callable = network_field()
 
     def __init__(
         self,
@@ -128,10 +130,10 @@ class HierarchicalVAE(AbstractVAE):
     """
 
     inference: Callable
-    decoder: Callable
+    decoder: Callable = network_field()
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    data_shape: tuple[int, ...]
+    data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -160,9 +162,10 @@ class HierarchicalVAE(AbstractVAE):
         - `posterior`: the family of every layer's posterior, for `BottomUp`.
         - `likelihood`, `key`: as in `ConvVAE`.
 
-        **Raises:** `ValueError` for fewer than two layers, sizes below 1, and a prior that borrows from the model.
+        **Raises:** `ValueError` for fewer than two layers, sizes below 1, a prior of another
+        size than the highest layer's, and one that borrows from the model.
         """
-        data_shape = (data_shape,) if isinstance(data_shape, int) else data_shape
+        data_shape = as_shape(data_shape)
         if len(latent_sizes) < 2 or min(latent_sizes) < 1:
             raise ValueError(
                 f"`HierarchicalVAE(latent_sizes={latent_sizes})`: at least two layers of at least one dimension are "
@@ -175,6 +178,13 @@ class HierarchicalVAE(AbstractVAE):
                 f"`HierarchicalVAE(prior={type(prior).__name__}(...))`: the highest layer's prior cannot borrow from "
                 "the model; pass `StandardNormal`, `MixtureOfNormals`, `FlowPrior` or another density of its own"
             )
+        top = StandardNormal(latent_sizes[-1]) if prior is None else prior
+        if top.space != Euclidean(latent_sizes[-1]):
+            raise ValueError(
+                f"`HierarchicalVAE(latent_sizes={latent_sizes}, prior={type(top).__name__}(...))`: the prior is "
+                f"that of the highest layer, which lives in {Euclidean(latent_sizes[-1])}; z of this one lives in "
+                f"{top.space}"
+            )
         networks = networks_for(data_shape) if networks is None else networks
         hidden: dict[str, Any] = dict(width_size=width_size, depth=depth, activation=activation)
         inference_key, decoder_key, *keys = jr.split(key, len(latent_sizes) + 1)
@@ -184,9 +194,10 @@ class HierarchicalVAE(AbstractVAE):
         self.decoder = networks.decoder(latent_sizes[0], parameter_shape(likelihood, data_shape), key=decoder_key)
         pairs = zip(latent_sizes[1:], latent_sizes[:-1], keys, strict=True)
         links = tuple(_link(a, 2 * b, hidden, key=key) for a, b, key in pairs)
-        self.prior = HierarchicalPrior(StandardNormal(latent_sizes[-1]) if prior is None else prior, links)
+        self.prior = HierarchicalPrior(top, links)
         self.likelihood = likelihood
         self.data_shape = data_shape
+        check_parts(self)
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
         return self.inference(x, self.prior)

@@ -1,16 +1,15 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.random as jr
+import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import fully_connected
+from ..nn import Networks, fully_connected
 from ..posteriors import DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._network_vae import AbstractNetworkVAE
-from ._vae import check_latent_size, parameter_shape
+from ._abstract_vae import check_latent_size, check_parts, family_field, network_field
+from ._network_vae import AbstractNetworkVAE, as_shape, build_networks, choose_networks
 
 
 class MLPVAE(AbstractNetworkVAE):
@@ -22,21 +21,22 @@ class MLPVAE(AbstractNetworkVAE):
     Kingma & Welling, "Auto-Encoding Variational Bayes", 2014.
     """
 
-    encoder: Callable
-    decoder: Callable
+    encoder: Callable = network_field()
+    decoder: Callable = network_field()
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any
-    data_shape: tuple[int, ...]
+    family: Any = family_field()
+    data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
         data_shape: int | tuple[int, ...],
         latent_size: int = 2,
         *,
-        width_size: int = 200,
-        depth: int = 2,
-        activation: Callable = jax.nn.selu,
+        width_size: int | None = None,
+        depth: int | None = None,
+        activation: Callable | None = None,
+        networks: Networks | None = None,
         likelihood: Any = likelihoods.gaussian(),
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
@@ -47,20 +47,24 @@ class MLPVAE(AbstractNetworkVAE):
         - `data_shape`: the shape of one example, `2` or `(2,)` for a point in the plane, `(1, 28, 28)` for an
           image, which is flattened inside.
         - `latent_size`: dimensions of z.
-        - `width_size`, `depth`, `activation`: hidden layers of the encoder and of the decoder.
+        - `width_size`, `depth`, `activation`: hidden layers of the encoder and of the decoder; 200 units, 2 layers and
+          `jax.nn.selu` unless given.
+        - `networks`: others in place of `zoo.nn.fully_connected(width_size=..., depth=..., activation=...)`.
         - `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
 
         **Raises:** `ValueError` where a size is below 1.
         """
-        data_shape = (data_shape,) if isinstance(data_shape, int) else data_shape
+        data_shape = as_shape(data_shape)
         if not data_shape or min(data_shape) < 1:
             raise ValueError(f"`MLPVAE(data_shape={data_shape})`: every side must be at least 1")
         check_latent_size("MLPVAE", latent_size)
-        encoder_key, decoder_key = jr.split(key)
-        networks = fully_connected(width_size=width_size, depth=depth, activation=activation)
-        self.encoder = networks.encoder(data_shape, posterior.num_params(latent_size), key=encoder_key)
-        self.decoder = networks.decoder(latent_size, parameter_shape(likelihood, data_shape), key=decoder_key)
+        options = dict(width_size=width_size, depth=depth, activation=activation)
+        networks = choose_networks("MLPVAE", networks, fully_connected, **options)
+        self.encoder, self.decoder = build_networks(
+            networks, data_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key
+        )
         self.prior = StandardNormal(latent_size) if prior is None else prior
         self.likelihood = likelihood
         self.family = posterior
         self.data_shape = data_shape
+        check_parts(self)

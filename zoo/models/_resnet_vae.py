@@ -1,15 +1,15 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax.random as jr
+import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import residual
+from ..nn import Networks, residual
 from ..posteriors import DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._network_vae import AbstractNetworkVAE
-from ._vae import check_latent_size, parameter_shape
+from ._abstract_vae import check_latent_size, check_parts, family_field, network_field
+from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
 class ResNetVAE(AbstractNetworkVAE):
@@ -23,20 +23,21 @@ class ResNetVAE(AbstractNetworkVAE):
     Variational Bayes", 2014.
     """
 
-    encoder: Callable
-    decoder: Callable
+    encoder: Callable = network_field()
+    decoder: Callable = network_field()
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any
-    data_shape: tuple[int, int, int]
+    family: Any = family_field()
+    data_shape: tuple[int, int, int] = eqx.field(static=True)
 
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 32,
         *,
-        width_size: int = 32,
-        depth: int = 1,
+        width_size: int | None = None,
+        depth: int | None = None,
+        networks: Networks | None = None,
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
@@ -45,18 +46,20 @@ class ResNetVAE(AbstractNetworkVAE):
         """**Arguments:**
 
         - `image_shape`: `(channels, height, width)`, even sides of at least 8.
-        - `width_size`: channels after the first halving.
-        - `depth`: residual blocks to a stage.
+        - `width_size`: channels after the first halving, 32 unless given.
+        - `depth`: residual blocks to a stage, 1 unless given.
+        - `networks`: others in place of `zoo.nn.residual(width_size=..., depth=...)`.
         - `latent_size`, `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
 
         **Raises:** `ValueError` for sides that are odd or below 8, and sizes below 1.
         """
         check_latent_size("ResNetVAE", latent_size)
-        encoder_key, decoder_key = jr.split(key)
-        networks = residual(width_size=width_size, depth=depth)
-        self.encoder = networks.encoder(image_shape, posterior.num_params(latent_size), key=encoder_key)
-        self.decoder = networks.decoder(latent_size, parameter_shape(likelihood, image_shape), key=decoder_key)
+        networks = choose_networks("ResNetVAE", networks, residual, width_size=width_size, depth=depth)
+        self.encoder, self.decoder = build_networks(
+            networks, image_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key
+        )
         self.prior = StandardNormal(latent_size) if prior is None else prior
         self.likelihood = likelihood
         self.family = posterior
         self.data_shape = image_shape
+        check_parts(self)

@@ -1,82 +1,69 @@
-import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
-import jax.random as jr
-from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
-from .._draws import Draws, Proposal, over_draws
-from ..posteriors import AbstractPosterior
-from ..priors import AbstractBorrowingPrior, AbstractPrior
+from .. import likelihoods
+from ..posteriors import DiagonalNormal
+from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
+from ._abstract_vae import check_latent_size, check_parts, family_field, network_field
+from ._network_vae import AbstractNetworkVAE, as_shape, check_encoder
 
 
-class AbstractVAE(eqx.Module):
-    r"""A latent-variable model p(x, z) = p(z) p(x | z) with its amortised posterior q(z | x).
+class VAE(AbstractNetworkVAE):
+    r"""A variational autoencoder of two networks of your own.
 
-    A model says where latents come from and what they decode to; the methods here turn that into
-    `Draws`, which is all that objectives and evaluators see. Every method takes one example without a
-    batch axis: batches are `jax.vmap(..., axis_name="batch")`.
+    ```python
+    encoder_key, decoder_key = jax.random.split(key)
+    encoder = equinox.nn.MLP(30, 2 * 8, width_size=64, depth=2, key=encoder_key)
+    decoder = equinox.nn.MLP(8, 2 * 30, width_size=64, depth=2, key=decoder_key)
+    model = zoo.VAE(encoder, decoder, data_shape=30, latent_size=8, likelihood=likelihoods.gaussian_learned)
+    ```
+
+    Kingma & Welling, "Auto-Encoding Variational Bayes", 2014.
     """
 
-    prior: eqx.AbstractVar[AbstractPrior | AbstractBorrowingPrior]
-    likelihood: eqx.AbstractVar[Any]
-    data_shape: eqx.AbstractVar[tuple[int, ...]]
+    encoder: Callable = network_field()
+    decoder: Callable = network_field()
+    prior: AbstractPrior | AbstractBorrowingPrior
+    likelihood: Any
+    family: Any = family_field()
+    data_shape: tuple[int, ...] = eqx.field(static=True)
 
-    @abc.abstractmethod
-    def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
-        """q(z | x)."""
+    def __init__(
+        self,
+        encoder: Callable,
+        decoder: Callable,
+        *,
+        data_shape: int | tuple[int, ...],
+        latent_size: int,
+        likelihood: Any = likelihoods.gaussian(),
+        prior: AbstractPrior | AbstractBorrowingPrior | None = None,
+        posterior: Any = DiagonalNormal,
+    ):
+        """**Arguments:**
 
-    @abc.abstractmethod
-    def decode(self, z: PyTree[Float[Array, " ..."]]) -> Float[Array, " ..."]:
-        """The parameters of p(x | z), unconstrained, as `self.likelihood` reads them."""
+        - `encoder`: any callable module, from one example, an array of `data_shape`, to a vector of
+          `posterior.num_params(latent_size)` numbers: for `DiagonalNormal` means, then log-scales. One that needs
+          randomness, for dropout, goes into `zoo.nn.Stochastic`.
+        - `decoder`: any callable module, from one z, an array `(latent_size,)`, to the likelihood's parameters: an
+          array of `data_shape` with `likelihood.channels` times as many entries along the first axis.
+        - `data_shape`: of one example, `30` or `(30,)` for a vector, `(channels, height, width)` for an image.
+        - `latent_size`: dimensions of z.
+        - `likelihood`: one of `zoo.likelihoods`.
+        - `prior`: one of `zoo.priors`; `StandardNormal(latent_size)` unless given.
+        - `posterior`: one of the families in `zoo.posteriors`.
 
-    @property
-    def latent_prior(self) -> AbstractPrior:
-        """p(z): `prior`, with what it borrows from this model filled in."""
-        return self.prior.of(self) if isinstance(self.prior, AbstractBorrowingPrior) else self.prior
-
-    def draw(self, x: Float[Array, " ..."], *, k: int, key: PRNGKeyArray) -> Draws:
-        """k draws from q(z | x) with their log-densities.
-
-        **Arguments:** `x`: one example; `k`: how many draws, at least 1; `key`: draw i depends on
-        `fold_in(key, i)` alone, so the first draws stay the same when `k` grows.
+        **Raises:** `ValueError` where what the networks take or give has another shape than these, and where the prior
+        and the posterior live in different spaces.
         """
-        return self.propose(x, self.posterior(x), draw_keys(key, k)).score()
-
-    def propose(self, x: Float[Array, " ..."], posterior: AbstractPosterior, keys: Key[Array, " k"]) -> Proposal:
-        """One draw from `posterior` for each key, with the densities that will score it.
-
-        `posterior` is usually `self.posterior(x)`; any other distribution over z may stand in its place.
-        """
-        prior = self.latent_prior
-        return Proposal(
-            z=over_draws(lambda key: posterior.sample(key=key))(keys),
-            posterior=posterior,
-            log_likelihood=lambda z: self.likelihood.log_prob(self.decode(z), x),
-            log_prior=prior.log_prob,
-            kl=posterior.kl(prior),
-        )
-
-
-def draw_keys(key: PRNGKeyArray, k: int, *, start: Any = 0) -> Key[Array, " k"]:
-    """The keys of draws `start` to `start + k - 1`, each of which depends on its own number alone.
-
-    **Arguments:** `k`: how many; `start`: the number of the first.
-
-    **Raises:** `ValueError` for fewer than one draw.
-    """
-    if k < 1:
-        raise ValueError(f"`k={k}`: at least one draw is needed; pass k >= 1")
-    return jax.vmap(lambda i: jr.fold_in(key, i))(start + jnp.arange(k, dtype=jnp.uint32))
-
-
-def parameter_shape(likelihood: Any, data_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the parameters that `likelihood` takes for a datum of `data_shape`."""
-    return (likelihood.channels * data_shape[0], *data_shape[1:])
-
-
-def check_latent_size(call: str, latent_size: int) -> None:
-    if latent_size < 1:
-        raise ValueError(f"`{call}(latent_size={latent_size})`: at least one latent dimension is needed")
+        check_latent_size("VAE", latent_size)
+        data_shape = as_shape(data_shape)
+        check_encoder("VAE", encoder, data_shape, posterior, latent_size)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = StandardNormal(latent_size) if prior is None else prior
+        self.likelihood = likelihood
+        self.family = posterior
+        self.data_shape = data_shape
+        check_parts(self)

@@ -1,14 +1,18 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import GridDecoder, GridEncoder, unit
+from ..nn import Networks, grid, unit
 from ..posteriors import Quantised
 from ..priors import AbstractBorrowingPrior, AbstractPrior, Code, UniformCodes
-from ._vae import AbstractVAE, parameter_shape
+from ._abstract_vae import AbstractVAE, check_parts, network_field, parameter_shape
+from ._network_vae import choose_networks
 
 
 class VQVAE(AbstractVAE):
@@ -33,12 +37,12 @@ class VQVAE(AbstractVAE):
     Van den Oord, Vinyals & Kavukcuoglu, "Neural discrete representation learning", 2017.
     """
 
-    encoder: Callable
-    decoder: Callable
+    encoder: Callable = network_field()
+    decoder: Callable = network_field()
     codebook: Float[Array, " codes size"]
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    data_shape: tuple[int, int, int]
+    data_shape: tuple[int, int, int] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -46,17 +50,21 @@ class VQVAE(AbstractVAE):
         *,
         codebook_size: int = 512,
         code_size: int = 64,
-        width_size: int = 32,
+        width_size: int | None = None,
+        networks: Networks | None = None,
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         key: PRNGKeyArray,
     ):
         """**Arguments:**
 
-        - `image_shape`: `(channels, height, width)`; height and width divide by 4, and the grid has a quarter of each.
+        - `image_shape`: `(channels, height, width)`; height and width divide by 4, and the grid has a quarter of each,
+          unless other networks are given.
         - `codebook_size`: K, how many codes there are, at least 2.
         - `code_size`: dimensions of a code's vector, at least 1.
-        - `width_size`: channels of each network's first stage; of its second twice as many.
+        - `width_size`: channels of each network's first stage, 32 unless given; of its second twice as many.
+        - `networks`: others in place of `zoo.nn.grid(width_size=...)`: the encoder makes of an image a grid of vectors
+          `(height, width, code_size)`, and the decoder an image of such a grid.
         - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
         - `prior`: `priors.UniformCodes` unless given; `priors.Autoregressive` of the grid's shape is learned.
         - `key`: for the initial weights.
@@ -69,15 +77,17 @@ class VQVAE(AbstractVAE):
         if code_size < 1:
             raise ValueError(f"`VQVAE(code_size={code_size})`: at least one dimension is needed; pass code_size >= 1")
         encoder_key, decoder_key, codebook_key = jr.split(key, 3)
-        self.encoder = GridEncoder(image_shape, code_size, width_size=width_size, key=encoder_key)
-        shape = parameter_shape(likelihood, image_shape)
-        self.decoder = GridDecoder(code_size, shape, width_size=width_size, key=decoder_key)
+        networks = choose_networks("VQVAE", networks, grid, width_size=width_size)
+        self.encoder = networks.encoder(image_shape, code_size, key=encoder_key)
+        self.decoder = networks.decoder(code_size, parameter_shape(likelihood, image_shape), key=decoder_key)
         # Where the encoder's vectors are, on the unit sphere.
         self.codebook = unit(jr.normal(codebook_key, (codebook_size, code_size)))
-        grid = (image_shape[1] // 4, image_shape[2] // 4)
-        self.prior = UniformCodes(grid, codebook_size) if prior is None else prior
+        image = jax.ShapeDtypeStruct(image_shape, jnp.result_type(float))
+        places = eqx.filter_eval_shape(self.encoder, image).shape[:-1]
+        self.prior = UniformCodes(places, codebook_size) if prior is None else prior
         self.likelihood = likelihood
         self.data_shape = image_shape
+        check_parts(self)
 
     def posterior(self, x: Float[Array, " channels height width"]) -> Quantised:
         return Quantised(self.encoder(x), self.codebook)
