@@ -35,6 +35,16 @@ class Draws(eqx.Module):
     posterior: Any = None
     rescore: Callable[[], "Draws"] | None = eqx.field(static=True, default=None)
 
+    def __repr__(self) -> str:
+        *batch, k = self.log_likelihood.shape
+        latents = ", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(self.z))
+        parts = [f"batch={batch[0]}"] * bool(batch) + [f"k={k}", f"z={latents}"]
+        terms = [self.log_likelihood, self.log_prior, self.log_posterior]
+        if all(isinstance(term, jax.Array) and not isinstance(term, jax.core.Tracer) for term in terms):
+            means = [f"{float(term.mean()):.5g}" for term in terms]
+            parts.append("in the mean {} + {} - {} nats".format(*means))
+        return f"Draws({', '.join(parts)})"
+
     def fixed(self) -> "Draws":
         """The same draws with z held fixed: their terms move with the parameters of the densities alone.
 

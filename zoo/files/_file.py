@@ -14,7 +14,9 @@ import safetensors
 from ._names import SaveError, brief
 
 
-VERSION = 1
+VERSION = 2
+# Of those before it, the ones that are still read.
+READABLE = ("1", "2")
 DTYPES = {
     "bool": "BOOL",
     **{f"{kind}int{bits}": f"{kind or 'i'}{bits}".upper() for kind in ("", "u") for bits in (8, 16, 32, 64)},
@@ -55,8 +57,8 @@ def pack(manifest: str, arrays: dict[str, np.ndarray]) -> list[bytes]:
     return parts
 
 
-def unpack(path: str | os.PathLike) -> tuple[Any, dict[str, tuple]]:
-    """The manifest, and for each name the array's dtype, shape and bytes. Everything checked first."""
+def unpack(path: str | os.PathLike) -> tuple[str, Any, dict[str, tuple]]:
+    """The version, the manifest, and for each name the array's dtype, shape and bytes. Everything checked first."""
     data = _read(path)
     written = bytes(data[_DIGEST])
     data[_DIGEST] = b"0" * 64
@@ -66,10 +68,10 @@ def unpack(path: str | os.PathLike) -> tuple[Any, dict[str, tuple]]:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
         metadata = header["__metadata__"]
-        if metadata["format"] != "zoo" or metadata["version"] != str(VERSION):
+        if metadata["format"] != "zoo" or metadata["version"] not in READABLE:
             found = f"format {brief(metadata['format'])} version {brief(metadata['version'])}"
             raise SaveError(
-                f"the file has {found}, this release reads format 'zoo' version '{VERSION}'; "
+                f"the file has {found}, this release reads format 'zoo' version {' and '.join(map(repr, READABLE))}; "
                 "install the release that wrote it"
             )
         manifest = json.loads(metadata["manifest"], parse_constant=_refuse_constant)
@@ -79,9 +81,11 @@ def unpack(path: str | os.PathLike) -> tuple[Any, dict[str, tuple]]:
     except (KeyError, TypeError, ValueError, RecursionError, safetensors.SafetensorError) as error:
         raise SaveError(f"malformed: {type(error).__name__} {str(error)[:100]!r}") from error
     names = {code: name for name, code in DTYPES.items()}
-    return manifest, {
-        name: (names.get(entry["dtype"], entry["dtype"]), entry["shape"], entry["data"]) for name, entry in tensors
-    }
+    return (
+        metadata["version"],
+        manifest,
+        {name: (names.get(entry["dtype"], entry["dtype"]), entry["shape"], entry["data"]) for name, entry in tensors},
+    )
 
 
 def write_atomically(path: str | os.PathLike, parts: Iterable[bytes]) -> None:

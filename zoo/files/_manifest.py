@@ -51,7 +51,8 @@ def describe(value: Any, arrays: dict[str, Any], path: tuple = ()) -> Any:
     if isinstance(value, eqx.Module):
         if {"__func__", "__self__"} <= set(vars(value)):  # what Equinox makes of a bound method
             return _describe_method(vars(value)["__func__"], vars(value)["__self__"], path, below)
-        return _describe_module(value, path, below)
+        name = constant(value)
+        return _describe_module(value, path, below) if name is None else {"name": name}
     for kind, partial in _PARTIALS.items():
         if type(value) is partial:
             return {
@@ -148,7 +149,7 @@ def join(path: tuple) -> str:
 
 def _describe_method(function: Any, owner: Any, path: tuple, below: Callable) -> dict[str, Any]:
     name = function.__name__
-    if not isinstance(owner, eqx.Module) or inspect.getattr_static(type(owner), name, None) is not function:
+    if not isinstance(owner, eqx.Module) or inspect.getattrstatic_fields(type(owner), name, None) is not function:
         raise SaveError(f"{join(path)} is the method {name} of something that does not have it in its class")
     return {"method": name, "of": below("self", owner)}
 
@@ -162,7 +163,7 @@ def _describe_module(value: eqx.Module, path: tuple, below: Callable) -> dict[st
         child = vars(value)[field.name]
         default = inspect.isfunction(child) and {"name": _reference(child, (path, field.name), cls, field.name)}
         fields[field.name] = default or below(field.name, child)
-    return {"module": _reference(cls, path), "fields": fields, "static": _static(cls)}
+    return {"module": _reference(cls, path), "fields": fields, "static": static_fields(cls)}
 
 
 def _build_module(
@@ -172,8 +173,8 @@ def _build_module(
     if not (isinstance(cls, type) and issubclass(cls, eqx.Module)) or inspect.isabstract(cls):
         raise SaveError(f"{join(path)} is described as a Module, but {name} is not one that can be made")
     _same_fields(name, list(fields), [field.name for field in dataclasses.fields(cls)], path)
-    if static != _static(cls):
-        raise SaveError(f"{join(path)}: the file has static fields {static}, {name} has {_static(cls)}")
+    if static != static_fields(cls):
+        raise SaveError(f"{join(path)}: the file has static fields {static}, {name} has {static_fields(cls)}")
     # As `jax.tree_util.tree_unflatten` does it: neither `__init__` nor `__check_init__` is called.
     value = object.__new__(cls)
     for field, child in fields.items():
@@ -181,7 +182,8 @@ def _build_module(
     return value
 
 
-def _static(cls: type) -> list[str]:
+def static_fields(cls: type) -> list[str]:
+    """The fields of a Module that are no leaves."""
     return [field.name for field in dataclasses.fields(cls) if field.metadata.get("static", False)]  # pyright: ignore
 
 
@@ -196,7 +198,7 @@ def _same_fields(name: str, saved: list[str], present: list[str], path: tuple) -
 
 def _is_method(cls: type, name: str) -> bool:
     return (name == "__call__" or not name.startswith("__")) and inspect.isfunction(
-        inspect.getattr_static(cls, name, None)
+        inspect.getattrstatic_fields(cls, name, None)
     )
 
 

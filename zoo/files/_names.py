@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 
@@ -62,7 +63,9 @@ def reference(value: Any, owner: type | None = None, field: str = "") -> str:
 
 
 def constant(value: Any) -> str | None:
-    """The public name under `zoo` of a NamedTuple equal to `value`, such as `zoo.likelihoods.bernoulli`."""
+    """The public name under `zoo` of what equals `value` and has no leaves, such as `zoo.likelihoods.bernoulli`."""
+    if jax.tree.leaves(value):
+        return None
     for module in _public_modules(type(value).__module__.partition(".")[0]):
         if _within(module.__name__, _FUNCTIONS):
             for name, other in vars(module).items():
@@ -77,6 +80,8 @@ def same(a: Any, b: Any) -> bool:
         return False
     if isinstance(a, tuple):
         return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, eqx.Module):
+        return jax.tree.structure(a) == jax.tree.structure(b)
     return a is b or (isinstance(a, bool | int | float | str) and a == b)
 
 
@@ -147,11 +152,16 @@ def _harmless(value: Any, module: str, name: str) -> bool:
         return known or issubclass(value, eqx.Module)
     place = module if module.startswith("jax.") else own
     return (
-        (callable(value) or is_namedtuple_class(type(value)))
-        and not isinstance(value, eqx.Module)
+        (callable(value) or is_namedtuple_class(type(value)) or _is_constant(value))
+        and (not isinstance(value, eqx.Module) or _is_constant(value))
         and _within(place, _FUNCTIONS)
         and name not in _TOUCHES_FILES
     )
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether it is a Module that nothing can be trained in, such as `zoo.likelihoods.bernoulli`."""
+    return isinstance(value, eqx.Module) and not jax.tree.leaves(value)
 
 
 def _home(value: Any) -> str:

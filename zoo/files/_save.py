@@ -10,6 +10,7 @@ from ._difference import difference
 from ._file import pack, unpack, write_atomically
 from ._manifest import build, describe, names
 from ._names import SaveError, trusting
+from ._version_1 import upgrade
 
 
 # What a description that contradicts itself can lead to while it is followed.
@@ -68,9 +69,11 @@ def load(
     the place and both sides. `OSError` where it cannot be read.
     """
     try:
-        manifest, arrays = unpack(path)
+        version, manifest, arrays = unpack(path)
         wanted = None if like is None else describe(like, {})
-        tree = build(manifest, arrays, trusting(trust, names(wanted)), finite=not allow_nonfinite)
+        trusted = trusting(trust, names(wanted))
+        manifest = upgrade(manifest, trusted) if version == "1" else manifest
+        tree = build(manifest, arrays, trusted, finite=not allow_nonfinite)
         if arrays:
             raise SaveError(f"the file holds arrays that no leaf refers to: {str(sorted(arrays))[:200]}")
         found = None if like is None else difference(manifest, wanted)
