@@ -40,8 +40,8 @@ def networks():
     shape = (1, 28, 28)
     pooled = zoo.nn.convolutional
     return {
-        "reference": lambda key: zoo.ConvVAE(shape, LATENT, build=pooled, norm="batch", key=key),
-        "reference, no norm": lambda key: zoo.ConvVAE(shape, LATENT, build=pooled, key=key),
+        "reference": lambda key: zoo.ConvVAE(shape, LATENT, networks=pooled(norm="batch"), key=key),
+        "reference, no norm": lambda key: zoo.ConvVAE(shape, LATENT, networks=pooled(), key=key),
         "strided": lambda key: zoo.ConvVAE(shape, LATENT, key=key),
         "strided, half": lambda key: zoo.ConvVAE(shape, LATENT, width_size=16, key=key),
         "residual": lambda key: zoo.ResNetVAE(shape, LATENT, key=key),

@@ -42,7 +42,7 @@ from zoo.evaluate import _examples
 MIB = 2**20
 MODELS = {
     "reference": lambda: zoo.ConvVAE(
-        (1, 28, 28), 8, build=zoo.nn.convolutional, likelihood=zoo.likelihoods.bernoulli, key=jr.key(0)
+        (1, 28, 28), 8, networks=zoo.nn.convolutional(), likelihood=zoo.likelihoods.bernoulli, key=jr.key(0)
     ),
     "conv": lambda: zoo.ConvVAE((1, 28, 28), 8, likelihood=zoo.likelihoods.bernoulli, key=jr.key(0)),
     "mlp 200-200": lambda: zoo.MLPVAE(

@@ -125,7 +125,7 @@ def zoo_state(norm, networks=None):
     import zoo
 
     adam = optax.adam(1e-3)
-    model = zoo.ConvVAE((1, 28, 28), LATENT, build=zoo.nn.convolutional, norm=norm, key=jr.key(0))
+    model = zoo.ConvVAE((1, 28, 28), LATENT, networks=zoo.nn.convolutional(norm=norm), key=jr.key(0))
     if networks is not None:
         model = eqx.tree_at(lambda m: (m.encoder, m.decoder), model, replace_fn=networks)
     return zoo.TrainState(model, adam, key=jr.key(1)), adam

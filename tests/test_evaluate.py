@@ -235,7 +235,7 @@ def temporaries(monkeypatch, model, n, k):
 
 
 def test_the_decoder_s_temporaries_stay_below_32_mebibytes(monkeypatch):
-    model = zoo.ConvVAE((1, 28, 28), 8, build=zoo.nn.convolutional, key=jr.key(0))
+    model = zoo.ConvVAE((1, 28, 28), 8, networks=zoo.nn.convolutional(), key=jr.key(0))
     assert 2**20 < temporaries(monkeypatch, model, 100, 5000) <= 32 * 2**20
 
 

@@ -18,7 +18,7 @@ PSEUDO = np.zeros((500, 3), np.float32)
     "model, largest",
     [
         # The reference decoder's second stage: 64 channels at full height and width.
-        (lambda: zoo.ConvVAE(IMAGE, 2, build=nn.convolutional, key=KEY), 28 * 28 * 64),
+        (lambda: zoo.ConvVAE(IMAGE, 2, networks=nn.convolutional(), key=KEY), 28 * 28 * 64),
         (lambda: zoo.MLPVAE(IMAGE, 2, likelihood=likelihoods.bernoulli, key=KEY), 784),
         (lambda: zoo.MLPVAE(IMAGE, 2, likelihood=likelihoods.gaussian_learned, key=KEY), 2 * 784),
         # A hidden layer, and not its 3000 x 3000 weights.

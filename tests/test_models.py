@@ -121,7 +121,7 @@ def test_every_model_can_be_saved(model, likelihood, tmp_path):
 @pytest.mark.parametrize("build", [zoo.nn.strided, zoo.nn.convolutional])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 12), (2, 4, 16)])
 def test_images_of_any_shape_that_divides_by_four(shape, build):
-    model = zoo.ConvVAE(shape, 3, build=build, key=jr.key(0))
+    model = zoo.ConvVAE(shape, 3, networks=build(), key=jr.key(0))
     draws = jax.eval_shape(lambda x: model.draw(x, k=5, key=jr.key(1)), jnp.zeros(shape))
     assert draws.z.shape == (5, 3)
     assert draws.log_likelihood.shape == (5,)
@@ -133,7 +133,7 @@ def test_the_reference_network_has_its_number_of_parameters(norm, per_channel):
     """The notebook's layers, counted by hand: kernels, two numbers per normalised channel, and biases but before a
     `BatchNorm`, which takes them off again.
     """
-    model = zoo.ConvVAE((1, 28, 28), 8, build=zoo.nn.convolutional, norm=norm, key=jr.key(0))
+    model = zoo.ConvVAE((1, 28, 28), 8, networks=zoo.nn.convolutional(norm=norm), key=jr.key(0))
     conv = lambda a, b: 9 * a * b + per_channel * b
     encoder = conv(1, 32) + conv(32, 32) + conv(32, 64) + conv(64, 64) + 7 * 7 * 64 * 16 + 16
     decoder = 8 * 3136 + 3136 + conv(64, 32) + conv(32, 32) + conv(32, 64) + conv(64, 64) + 9 * 64 + 1
@@ -227,7 +227,7 @@ def test_a_user_s_own_encoder_fits_in_one_line():
     [
         (lambda key: zoo.ConvVAE((1, 28, 30), 2, key=key), r"\(1, 28, 30\).*divide by 4"),
         (lambda key: zoo.ConvVAE((1, 28, 0), 2, key=key), "divide by 4"),
-        (lambda key: zoo.ConvVAE((1, 28, 30), 2, build=zoo.nn.convolutional, key=key), "ConvEncoder.*divide by 4"),
+        (lambda key: zoo.ConvVAE((1, 28, 30), 2, networks=zoo.nn.convolutional(), key=key), "ConvEncoder.*divide by 4"),
         (lambda key: zoo.ConvVAE((1, 28, 28), 0, key=key), "latent_size=0"),
         (lambda key: zoo.MLPVAE(3, 0, key=key), "latent_size=0"),
         (lambda key: zoo.MLPVAE(0, 2, key=key), r"\(0,\)"),

@@ -12,7 +12,7 @@ import zoo
 
 ROOT = Path(zoo.__file__).parent
 # What lies beside the rooms and is open to all.
-OPEN = {"_draws", "_custom_types", "_checks", "_spaces"}
+OPEN = {"_draws", "_custom_types", "_checks", "spaces"}
 # Each room, and the rooms it may import from; a room also knows the rooms inside it.
 MAY_KNOW = {
     "special": set(),

@@ -173,15 +173,12 @@ def model(settings: Train, dataset: Dataset) -> Any:
         "prior": prior(settings, dataset, key=prior_key),
         "posterior": posterior(settings.latent_size, key=posterior_key),
         "num_classes": dataset.classes and len(dataset.classes),
+        "networks": networks(**width, **norm),
     }
-    if "networks" in takes:
-        offers["networks"] = networks(**width, **norm)
-    else:
-        offers |= width | norm | {"build": networks}
     if settings.model == "discrete":
         offers |= {"num_variables": settings.latent_size, "num_classes": names.CLASSES}
     if settings.model == "vq":
-        offers |= {"codebook_size": names.CODES, "code_size": 2 * size, "prior": None}
+        offers |= width | {"codebook_size": names.CODES, "code_size": 2 * size, "prior": None, "networks": None}
     offers |= {"latent_sizes": (4 * size, size)} if "latent_sizes" in takes else {"latent_size": size}
     return _built(partial(kind, dataset.train.shape[1:]), offers | {"key": model_key})
 
