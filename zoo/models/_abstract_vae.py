@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from .._draws import Draws, Proposal, over_draws
 from ..likelihoods import Likelihood
-from ..nn import Partitioned, partitioned
+from ..nn import Partitioned, give_keys, partitioned
 from ..posteriors import AbstractPosterior, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior
 
@@ -110,6 +110,7 @@ def check_parts(model: AbstractVAE) -> None:
     name, wanted = type(model).__name__, parameter_shape(model.likelihood, model.data_shape)
 
     def decoded(model, x, key):
+        model = give_keys(model, key=key)
         try:
             posterior = model.posterior(x)
         except TypeError as error:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ..nn import Networks
+from ..nn import Networks, give_keys
 from ..posteriors import AbstractPosterior
 from ._abstract_vae import AbstractVAE, parameter_shape
 
@@ -67,7 +67,7 @@ def check_encoder(call: str, encoder: Callable, data_shape: tuple[int, ...], pos
     """Refuse an encoder that does not make of an example the numbers that the posterior takes."""
     x = jax.ShapeDtypeStruct((1, *data_shape), jnp.result_type(float))
     wanted = (posterior.num_params(latent_size),)
-    encode = lambda encoder, xs: jax.vmap(encoder, axis_name="batch")(xs)
+    encode = lambda encoder, xs: jax.vmap(give_keys(encoder, key=jr.key(0)), axis_name="batch")(xs)
     try:
         found = eqx.filter_eval_shape(encode, encoder, x).shape[1:]
     except TypeError as error:

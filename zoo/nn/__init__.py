@@ -34,6 +34,12 @@ from ._residual import (
     ResidualEncoder as ResidualEncoder,
     residual as residual,
 )
+from ._stochastic import (
+    Deterministic as Deterministic,
+    Stochastic as Stochastic,
+    give_keys as give_keys,
+    settle as settle,
+)
 from ._strided import (
     StridedDecoder as StridedDecoder,
     StridedEncoder as StridedEncoder,
