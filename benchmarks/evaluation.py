@@ -64,16 +64,16 @@ def temporaries(program, *arguments):
 
 def streamed_temporaries(model, n, k):
     """Bytes that XLA sets aside in the program that `log_likelihood` would run."""
-    found, block = [], _examples._block
+    found, map_rows = [], _examples._map_rows
 
     def measured(*arguments):
-        found.append(temporaries(block, *arguments))
+        found.append(temporaries(map_rows, *arguments))
         raise StopIteration
 
-    _examples._block = measured
+    _examples._map_rows = measured
     with contextlib.suppress(StopIteration):
         zoo.log_likelihood(model, np.zeros((n, 1, 28, 28), np.float32), k=k, key=jr.key(0))
-    _examples._block = block
+    _examples._map_rows = map_rows
     return found[0]
 
 

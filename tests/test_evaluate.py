@@ -13,7 +13,7 @@ from linear_gaussian import exact_log_likelihood, linear_gaussian
 import zoo
 from zoo import evaluate, objectives
 from zoo.evaluate import _checks, _examples
-from zoo.evaluate._blocks import even
+from zoo.evaluate._parts import part_size
 from zoo.train._measure import measurement
 
 
@@ -190,22 +190,22 @@ def test_numbers_of_draws_are_whole_and_may_be_numpy_s():
     with pytest.raises(ValueError, match=r"`gaps\(draws=2.5\)` needs a whole number; pass draws >= 1"):
         _checks.check_counts("gaps", steps=3, draws=2.5)
     zeros = eqx.Partial(lambda size, x: x + jnp.zeros(size, jnp.int32), np.int64(2))
-    rows = _examples.over_rows(zeros, np.arange(3, dtype=np.int32), at_once=2, block=2, progress=None)
+    rows = _examples.over_rows(zeros, np.arange(3, dtype=np.int32), at_once=2, per_call=2, progress=None)
     np.testing.assert_array_equal(rows, [[0, 0], [1, 1], [2, 2]])
 
 
 @given(n=st.integers(1, 10_000), at_most=st.integers(1, 10_000))
 def test_parts_are_few_and_hardly_anything_is_done_twice(n, at_most):
-    size = even(n, at_most)
+    size = part_size(n, at_most)
     parts = math.ceil(n / at_most)
     assert size <= at_most and n <= parts * size < n + parts
 
 
-@pytest.mark.parametrize("n, at_once, block, sizes", [(10, 3, 7, [6, 6]), (9, 4, 4, [3, 3, 3]), (7, 9, 9, [7])])
-def test_rows_are_divided_into_calls_of_one_size(n, at_once, block, sizes, monkeypatch):
+@pytest.mark.parametrize("n, at_once, per_call, sizes", [(10, 3, 7, [6, 6]), (9, 4, 4, [3, 3, 3]), (7, 9, 9, [7])])
+def test_rows_are_divided_into_calls_of_one_size(n, at_once, per_call, sizes, monkeypatch):
     called = []
-    monkeypatch.setattr(_examples, "_block", lambda function, rows, at_once: called.append(len(rows)) or rows)
-    rows = _examples.over_rows(abs, np.arange(n), at_once=at_once, block=block, progress=None)
+    monkeypatch.setattr(_examples, "_map_rows", lambda function, rows, at_once: called.append(len(rows)) or rows)
+    rows = _examples.over_rows(abs, np.arange(n), at_once=at_once, per_call=per_call, progress=None)
     np.testing.assert_array_equal(rows, np.arange(n))
     assert called == sizes
 
@@ -220,14 +220,14 @@ def test_a_continuous_density_of_rounded_pixels_warns():
 
 def temporaries(monkeypatch, model, n, k):
     """Bytes that XLA sets aside in the program that `log_likelihood` would run."""
-    found, block = [], _examples._block
+    found, map_rows = [], _examples._map_rows
 
     def measured(*arguments):
-        compiled = block.lower(*arguments).compile().compiled
+        compiled = map_rows.lower(*arguments).compile().compiled
         found.append(compiled.memory_analysis().temp_size_in_bytes)
         raise StopIteration
 
-    monkeypatch.setattr(_examples, "_block", measured)
+    monkeypatch.setattr(_examples, "_map_rows", measured)
     with pytest.raises(StopIteration):
         zoo.log_likelihood(model, np.full((n, 1, 28, 28), 0.5, np.float32), k=k, key=jr.key(0))
     monkeypatch.undo()

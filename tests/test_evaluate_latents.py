@@ -114,13 +114,13 @@ def test_chunks_of_components_change_nothing():
     from zoo.evaluate import _decomposition
 
     draws = _decomposition.over_examples(
-        eqx.Partial(_decomposition._drawn, k=3), MODEL, XS[:11], None, observe=zoo.data.scale, at_once=11, block=11,
+        eqx.Partial(_decomposition._draw, k=3), MODEL, XS[:11], None, observe=zoo.data.scale, at_once=11, per_call=11,
         progress=None, key=jr.key(0),
     )  # fmt: skip
     mixture = _decomposition._Mixture(draws.posterior, jnp.arange(11, dtype=jnp.uint32), 11)
     row = jax.tree.map(lambda leaf: leaf[4], draws), jnp.uint32(4)
-    whole = _decomposition._taken_apart(mixture, 11, row)
-    chunked = _decomposition._taken_apart(mixture, 3, row)
+    whole = _decomposition._take_apart(mixture, 11, row)
+    chunked = _decomposition._take_apart(mixture, 3, row)
     for a, b in zip(whole, chunked, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     # The same draws in float64.

@@ -132,7 +132,7 @@ def test_mmd_is_its_definition(monkeypatch):
     )
     expected = np.sqrt(59 * np.var(one) + 49 * np.var(other))
     np.testing.assert_allclose(found.squared_mmd.standard_error, expected, rtol=0.05)
-    deals = np.asarray(_mmd_test._deals(60, 110, 99, jr.key(0))).T.astype(bool)
+    deals = np.asarray(_mmd_test._deal_at_random(60, 110, 99, jr.key(0))).T.astype(bool)
     assert deals[0].tolist() == [True] * 60 + [False] * 50 and np.all(deals.sum(axis=1) == 60)
     null = [squared_mmd(pooled[deal], pooled[~deal], found.scale) for deal in deals[1:]]
     np.testing.assert_allclose(found.null, null, atol=1e-6)

@@ -1,4 +1,6 @@
-from typing import TypeGuard
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from ._custom_types import Scalar
 from ._draws import Draws
@@ -16,6 +18,20 @@ def is_number(value: Real) -> TypeGuard[int | float]:
 
 def number_of_draws(draws: Draws) -> int:
     return draws.log_likelihood.shape[0]
+
+
+def check_counts(call: str, *, at_least: int = 1, **counts: Any) -> None:
+    """Refuse sizes, numbers of draws, steps and the like that are no whole numbers, or too small.
+
+    **Arguments:** `call`: what the user called, for the message; `counts`: each under its name, a number or a tuple.
+
+    **Raises:** `ValueError` that names the first such argument.
+    """
+    for name, count in counts.items():
+        numbers = count if isinstance(count, tuple | list) else (count,)
+        if not all(isinstance(number, int | np.integer) and number >= at_least for number in numbers):
+            wanted = "a whole number" if numbers is not count else "whole numbers"
+            raise ValueError(f"`{call}({name}={count})` needs {wanted}; pass {name} >= {at_least}")
 
 
 def check_weight(call: str, name: str, value: Real) -> None:

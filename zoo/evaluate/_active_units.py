@@ -97,7 +97,7 @@ def active_units(
         ys,
         observe=observe,
         at_once=256,
-        block=1024,
+        per_call=1024,
         progress="active units" if progress else None,
         key=key,
     )

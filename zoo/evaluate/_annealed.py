@@ -9,10 +9,11 @@ import numpy as np
 from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ..models import AbstractVAE
 from ._alive import draws_alive
-from ._annealing import Path, from_prior, planned
-from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights
+from ._annealing import Path, from_prior, plan_walk
+from ._checks import check_continuous, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
 
@@ -80,13 +81,13 @@ def annealed_importance_sampling(
     check_evaluation(call, model, xs, ys, k=chains, observe=observe)
     at_once = examples_at_once(model, ys, chains)
     found = over_examples(
-        eqx.Partial(_annealed, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
+        eqx.Partial(_anneal, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
         model,
         xs,
         ys,
         observe=observe,
         at_once=at_once,
-        block=at_once,
+        per_call=at_once,
         progress="annealing" if progress else None,
         key=key,
     )
@@ -104,10 +105,10 @@ def examples_at_once(model: AbstractVAE, ys: Array | np.ndarray | None, chains: 
     return max(2 * draws_alive(model, ys) // chains, 1)
 
 
-def _annealed(model, x, *, steps, leapfrogs, chains, start, key):
+def _anneal(model, x, *, steps, leapfrogs, chains, start, key):
     path_key, plan_key, walk_key = jr.split(key, 3)
     path = Path(model, x, start(model, x), leapfrogs=leapfrogs, key=path_key)
-    weights = path.forward(planned(path, steps, chains=chains, key=plan_key), chains=chains, key=walk_key)
+    weights = path.forward(plan_walk(path, steps, chains=chains, key=plan_key), chains=chains, key=walk_key)
     mean, error = log_mean(weights.log_weight)
     return Annealed(mean, error, weights.acceptance)
 

@@ -155,7 +155,7 @@ class Weights(NamedTuple):
     acceptance: Scalar
 
 
-def planned(path: Path, steps: int, *, chains: int, key: PRNGKeyArray) -> Walk:
+def plan_walk(path: Path, steps: int, *, chains: int, key: PRNGKeyArray) -> Walk:
     """The temperatures, and step sizes for them found by chains of their own."""
     betas = schedule(steps)
     later, rises = jnp.asarray(betas[1:], path.x.dtype), jnp.asarray(np.diff(betas), path.x.dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .. import data
+from .._checks import check_counts
 from ..models import AbstractVAE, check_labels
 from ..spaces import is_euclidean
 
@@ -27,16 +28,6 @@ def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int,
     check_examples(f"{call}(xs)", model, xs)
     check_labels(f"{call}(ys)", model, ys, len(xs))
     warn_if_rounded(call, model, xs, observe)
-
-
-def check_counts(call: str, *, at_least: int = 1, **counts: Any) -> None:
-    """Refuse numbers of draws, steps and the like that are no whole numbers, or too small.
-
-    **Raises:** `ValueError` that names the first such argument.
-    """
-    for name, count in counts.items():
-        if not isinstance(count, int | np.integer) or count < at_least:
-            raise ValueError(f"`{call}({name}={count})` needs a whole number; pass {name} >= {at_least}")
 
 
 def check_examples(call: str, model: AbstractVAE, xs: Any) -> None:

@@ -11,12 +11,13 @@ from jax import lax
 from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from .._checks import check_counts
 from ..models import AbstractVAE
 from ._alive import draws_alive
-from ._blocks import even
-from ._checks import check_counts, check_evaluation, check_finite, check_weights
+from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples, over_rows
+from ._parts import part_size
 
 
 class ELBODecomposition(NamedTuple):
@@ -108,13 +109,13 @@ def elbo_decomposition(
     draws_key, mixture_key = jr.split(key)
     alive = draws_alive(model, ys)
     draws = over_examples(
-        eqx.Partial(_drawn, k=k),
+        eqx.Partial(_draw, k=k),
         model,
         xs,
         ys,
         observe=observe,
         at_once=max(alive // k, 1),
-        block=max(10 * alive // k, 1),
+        per_call=max(10 * alive // k, 1),
         progress="draws" if progress else None,
         key=draws_key,
     )
@@ -124,8 +125,8 @@ def elbo_decomposition(
     chunk = max(2**18 // draws.z[0].size, 1)
     mixture = _Mixture(jax.tree.map(lambda leaf: leaf[few], draws.posterior), jnp.asarray(few), n)
     rows = (draws, np.arange(n, dtype=np.uint32))
-    taken_apart = eqx.Partial(_taken_apart, mixture, even(len(few), chunk))
-    return over_rows(taken_apart, rows, at_once=1, block=256, progress="aggregate" if progress else None)
+    take_apart = eqx.Partial(_take_apart, mixture, part_size(len(few), chunk))
+    return over_rows(take_apart, rows, at_once=1, per_call=256, progress="aggregate" if progress else None)
 
 
 class _Drawn(NamedTuple):
@@ -141,7 +142,7 @@ class _Mixture(eqx.Module):
     n: int
 
 
-def _drawn(model, x, *, k, key):
+def _draw(model, x, *, k, key):
     draws = model.draw(x, k=k, key=key)
     posterior, z = draws.posterior, draws.z
     shapes = {leaf.shape for leaf in jax.tree.leaves(eqx.filter(posterior, eqx.is_array))}
@@ -164,7 +165,7 @@ def _per_unit(posterior: PyTree, z: Float[Array, " units"]) -> Float[Array, " un
     return jax.vmap(one)(parameters, z)
 
 
-def _taken_apart(mixture, chunk, row):
+def _take_apart(mixture, chunk, row):
     drawn, i = row
     own = jax.vmap(_per_unit, in_axes=(None, 0))(drawn.posterior, drawn.z)
     n, size = mixture.n, mixture.places.size

@@ -11,7 +11,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import data
 from ..models import given
-from ._blocks import even
+from ._parts import part_size
 
 
 def over_examples(
@@ -22,7 +22,7 @@ def over_examples(
     *,
     observe: Callable | None,
     at_once: int,
-    block: int,
+    per_call: int,
     progress: str | None,
     key: PRNGKeyArray,
 ) -> PyTree[Array]:
@@ -31,11 +31,11 @@ def over_examples(
     Example i is observed and judged with keys made of `fold_in(key, i)`, so the answer does not depend on
     how the examples are grouped.
 
-    **Arguments:** `observe`: `data.scale` unless given; `at_once`, `block`, `progress`: as in `over_rows`.
+    **Arguments:** `observe`: `data.scale` unless given; `at_once`, `per_call`, `progress`: as in `over_rows`.
     """
     rows = (xs, ys, np.arange(len(xs), dtype=np.uint32))
     judge = eqx.Partial(_judge, function, model, data.scale if observe is None else observe, key)
-    return over_rows(judge, rows, at_once=at_once, block=block, progress=progress)
+    return over_rows(judge, rows, at_once=at_once, per_call=per_call, progress=progress)
 
 
 def _judge(function, model, observe, key, row):
@@ -45,36 +45,36 @@ def _judge(function, model, observe, key, row):
 
 
 def over_rows(
-    function: Callable, rows: PyTree[Array | np.ndarray], *, at_once: int, block: int, progress: str | None
+    function: Callable, rows: PyTree[Array | np.ndarray], *, at_once: int, per_call: int, progress: str | None
 ) -> PyTree[Array]:
     """`function(row)` of every row of the arrays, stacked.
 
-    **Arguments:** `at_once`: at most so many rows are mapped together; `block`: at most so many, and at least those,
-    are given to a compiled call; `progress`: the progress bar's text, or `None` for no bar.
+    **Arguments:** `at_once`: the most rows that are mapped together; `per_call`: the most rows that a compiled call is
+    given, which then maps them part by part; `progress`: the progress bar's text, or `None` for no bar.
     """
     from tqdm import tqdm
 
     # A NumPy number would be traced, and none can be a size.
     function = jax.tree.map(lambda leaf: leaf.item() if isinstance(leaf, np.integer) else leaf, function)
     n = len(jax.tree.leaves(rows)[0])
-    at_once = even(n, at_once)
-    block = at_once * even(-(-n // at_once), max(block // at_once, 1))
+    at_once = part_size(n, at_once)
+    per_call = at_once * part_size(-(-n // at_once), max(per_call // at_once, 1))
     results = []
     with tqdm(total=n, unit=" examples", desc=progress, disable=progress is None) as bar:
-        for start in range(0, n, block):
-            # The last block is filled up with repeats, so that all blocks share one program.
-            index = np.minimum(np.arange(start, start + block), n - 1)
-            result = _block(function, jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), rows), at_once)
+        for start in range(0, n, per_call):
+            # The last call is filled up with repeats, so that all calls share one program.
+            index = np.minimum(np.arange(start, start + per_call), n - 1)
+            result = _map_rows(function, jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), rows), at_once)
             if progress is not None:
                 jax.block_until_ready(result)  # or the bar would tell what was asked for, not what is done
-            count = min(block, n - start)
+            count = min(per_call, n - start)
             results.append(jax.tree.map(lambda leaf: leaf[:count], result))
             bar.update(count)
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *results)
 
 
 @eqx.filter_jit
-def _block(function, rows, at_once):
+def _map_rows(function, rows, at_once):
     if at_once >= len(jax.tree.leaves(rows)[0]):
         return jax.vmap(function)(rows)
     return lax.map(function, rows, batch_size=at_once)

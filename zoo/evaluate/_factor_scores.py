@@ -7,8 +7,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from .._checks import check_counts
 from ._arrays import check_codes
-from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._examples import over_rows
 from ._probes import linear_probe
@@ -134,17 +134,17 @@ def _table(call: str, codes: Any, factors: Any, **counts: int) -> _Table:
 
 def _draw(judge, table, size, keys, progress=None):
     """For each key a factor, a value of it at random, and what is judged of `size` codes that have this value."""
-    one = eqx.Partial(_drawn, judge, table, size)
-    return over_rows(one, keys, at_once=_AT_ONCE, block=32 * _AT_ONCE, progress=progress)
+    one = eqx.Partial(_draw_one, judge, table, size)
+    return over_rows(one, keys, at_once=_AT_ONCE, per_call=32 * _AT_ONCE, progress=progress)
 
 
-def _drawn(judge, table, size, key):
+def _draw_one(judge, table, size, key):
     factor_key, judge_key = jr.split(key)
     factor = jr.randint(factor_key, (), 0, table.factors.shape[1])
     return judge(table, factor, size, judge_key), factor
 
 
-def _alike(table, factor, row, shape, key):
+def _draw_alike(table, factor, row, shape, key):
     """Codes of random rows in which the factor has the same value as in the row given."""
     value = table.factors[row, factor]
     place = jr.randint(key, shape, 0, table.size[factor, value])
@@ -154,11 +154,11 @@ def _alike(table, factor, row, shape, key):
 def _differences(table, factor, size, key):
     row_key, pair_key = jr.split(key)
     rows = jr.randint(row_key, (size,), 0, len(table.codes))
-    partners = jax.vmap(lambda row, key: _alike(table, factor, row, (), key))(rows, jr.split(pair_key, size))
+    partners = jax.vmap(lambda row, key: _draw_alike(table, factor, row, (), key))(rows, jr.split(pair_key, size))
     return jnp.mean(jnp.abs(table.codes[rows] - partners), axis=0)
 
 
 def _least_varying(table, factor, size, key):
     row_key, batch_key = jr.split(key)
     row = jr.randint(row_key, (), 0, len(table.codes))
-    return jnp.argmin(jnp.var(_alike(table, factor, row, (size,), batch_key), axis=0))
+    return jnp.argmin(jnp.var(_draw_alike(table, factor, row, (size,), batch_key), axis=0))

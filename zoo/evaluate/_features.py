@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data, nn
-from ._blocks import blocks
+from ._parts import equal_parts
 
 
 FEATURE_SIZE = 64
 FEATURE_FILE = Path(__file__).with_name("fashion_features.npz")
-_BLOCK = 512  # images to a compiled call: about 50 MB of activations
+_PER_CALL = 512  # images to a compiled call: about 50 MB of activations
 
 
 class FashionClassifier(eqx.Module):
@@ -62,7 +62,7 @@ def fashion_features(images: Array | np.ndarray, *, progress: bool = False) -> F
     data.check_batch(images, shape=(1, 28, 28), call="fashion_features(images)")
     classifier = load_classifier()
     bar = "features" if progress else None
-    parts = [_features(classifier, jnp.asarray(images[index])) for index, _ in blocks(len(images), _BLOCK, bar)]
+    parts = [_features(classifier, jnp.asarray(images[index])) for index, _ in equal_parts(len(images), _PER_CALL, bar)]
     return jnp.concatenate(parts)[: len(images)]
 
 

@@ -45,12 +45,12 @@ def frechet_distance(xs: Array | np.ndarray, ys: Array | np.ndarray) -> float:
 def _moments(points: Float[Array, " n size"]) -> tuple[Any, Any]:
     """Mean and covariance: products in float32 of centred points, sums in float64."""
     n, size = points.shape
-    blocks = [points[start : start + _ROWS] for start in range(0, n, _ROWS)]
-    mean = sum(np.asarray(jnp.mean(block, axis=0), np.float64) * len(block) for block in blocks) / n
+    parts = [points[start : start + _ROWS] for start in range(0, n, _ROWS)]
+    mean = sum(np.asarray(jnp.mean(part, axis=0), np.float64) * len(part) for part in parts) / n
     total, moment = np.zeros(size), np.zeros((size, size))
-    for block in blocks:
-        part, square = _sums(block, jnp.asarray(mean, points.dtype))
-        total += np.asarray(part, np.float64)
+    for part in parts:
+        linear, square = _sums(part, jnp.asarray(mean, points.dtype))
+        total += np.asarray(linear, np.float64)
         moment += np.asarray(square, np.float64)
     # What the rounded mean has left over.
     rest = total / n
@@ -58,8 +58,8 @@ def _moments(points: Float[Array, " n size"]) -> tuple[Any, Any]:
 
 
 @jax.jit
-def _sums(block, mean):
-    centred = block - mean[None]
+def _sums(points, mean):
+    centred = points - mean[None]
     return jnp.sum(centred, axis=0), jnp.matmul(centred.T, centred, precision=lax.Precision.HIGHEST)
 
 

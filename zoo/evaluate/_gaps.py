@@ -13,13 +13,14 @@ from jax import lax
 from jax.nn import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._draws import over_draws
 from ..models import AbstractVAE, draw_keys
 from ._alive import draws_alive
-from ._blocks import even
-from ._checks import check_continuous, check_counts, check_evaluation, check_finite, check_weights
+from ._checks import check_continuous, check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
+from ._parts import part_size
 
 
 class InferenceGaps(NamedTuple):
@@ -104,13 +105,13 @@ def gaps(
     alive = draws_alive(model, ys)
     at_once = max(alive // draws, 1)
     found = over_examples(
-        eqx.Partial(_gaps, k=k, chunk=even(k, draws), steps=steps, draws=draws, optimiser=optimiser),
+        eqx.Partial(_measure_gaps, k=k, chunk=part_size(k, draws), steps=steps, draws=draws, optimiser=optimiser),
         model,
         xs,
         ys,
         observe=observe,
         at_once=at_once,
-        block=at_once,
+        per_call=at_once,
         progress="gaps" if progress else None,
         key=key,
     )
@@ -124,12 +125,12 @@ def _adam(steps: int) -> optax.GradientTransformation:
     return optax.adam(optax.cosine_decay_schedule(0.03, steps))
 
 
-def _gaps(model, x, *, k, chunk, steps, draws, optimiser, key):
+def _measure_gaps(model, x, *, k, chunk, steps, draws, optimiser, key):
     fit_key, score_key = jr.split(key)
     amortised = model.posterior(x)
     log_weights = lambda posterior, keys: model.propose(x, posterior, keys).score().log_weight
     log_weights(amortised, draw_keys(score_key, 1))  # refuses a posterior without a density
-    best = _optimised(model, x, amortised, steps=steps, draws=draws, optimiser=optimiser, key=fit_key)
+    best = _optimise_posterior(model, x, amortised, steps=steps, draws=draws, optimiser=optimiser, key=fit_key)
 
     def body(i, running):
         total, log_sum = running
@@ -145,16 +146,16 @@ def _gaps(model, x, *, k, chunk, steps, draws, optimiser, key):
     return InferenceGaps(log_sum - math.log(k), total[0] / k, total[1] / k)
 
 
-def _optimised(model, x, posterior, *, steps, draws, optimiser, key):
+def _optimise_posterior(model, x, posterior, *, steps, draws, optimiser, key):
     """The posterior with the parameters, of its family, that make this example's ELBO largest."""
     parameters, rest = eqx.partition(posterior, eqx.is_inexact_array)
 
     def loss(parameters, keys):
         moving = eqx.combine(parameters, rest)
-        held = eqx.combine(lax.stop_gradient(parameters), rest)
+        fixed = eqx.combine(lax.stop_gradient(parameters), rest)
         proposal = model.propose(x, moving, keys)
         joint = over_draws(lambda z: proposal.log_likelihood(z) + proposal.log_prior(z))(proposal.z)
-        return -jnp.mean(joint - over_draws(held.log_prob)(proposal.z))
+        return -jnp.mean(joint - over_draws(fixed.log_prob)(proposal.z))
 
     def step(state, i):
         parameters, opt_state = state

@@ -1,10 +1,10 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from ._checks import check_counts
+from .._checks import check_counts
 
 
-def binned(codes: Float[np.ndarray, " n latents"], bins: int, call: str) -> Int[np.ndarray, " n latents"]:
+def bin_codes(codes: Float[np.ndarray, " n latents"], bins: int, call: str) -> Int[np.ndarray, " n latents"]:
     """Each latent's bin, of equal width from its smallest to its largest value.
 
     **Raises:** `ValueError` for fewer than 2 bins.

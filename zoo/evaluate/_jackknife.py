@@ -5,7 +5,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from ._checks import check_counts
+from .._checks import check_counts
 from ._estimate import Estimate
 
 

@@ -50,7 +50,7 @@ def kl_per_layer(
         None,
         observe=observe,
         at_once=max(10 * draws_alive(model, None) // k, 1),
-        block=1024,
+        per_call=1024,
         progress="layers" if progress else None,
         key=key,
     )

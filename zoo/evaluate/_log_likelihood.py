@@ -8,13 +8,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE, draw_keys
 from ._alive import draws_alive
-from ._blocks import even
-from ._checks import check_counts, check_evaluation, check_finite, check_weights
+from ._checks import check_evaluation, check_finite, check_weights
 from ._examples import over_examples
+from ._parts import part_size
 
 
 def log_likelihood(
@@ -60,22 +61,22 @@ def log_likelihood(
     if chunk_size is not None:
         check_counts("log_likelihood", chunk_size=chunk_size)
     alive = draws_alive(model, ys) if chunk_size is None else chunk_size
-    chunk = even(k, alive)
+    chunk = part_size(k, alive)
     values = over_examples(
-        eqx.Partial(_streamed, k=k, chunk=chunk),
+        eqx.Partial(_stream_draws, k=k, chunk=chunk),
         model,
         xs,
         ys,
         observe=observe,
         at_once=max(alive // chunk, 1),
-        block=max(100 * alive // k, 1),
+        per_call=max(100 * alive // k, 1),
         progress="log-likelihood" if progress else None,
         key=key,
     )
     return check_finite("log_likelihood", values)
 
 
-def _streamed(model: AbstractVAE, x: Float[Array, " ..."], *, k: int, chunk: int, key: PRNGKeyArray) -> Scalar:
+def _stream_draws(model: AbstractVAE, x: Float[Array, " ..."], *, k: int, chunk: int, key: PRNGKeyArray) -> Scalar:
     posterior = model.posterior(x)
 
     def body(i, running):
@@ -113,18 +114,18 @@ def bound(
     check_weights("bound", model)
     at_once = max(10 * draws_alive(model, ys) // k, 1)
     values = over_examples(
-        eqx.Partial(_judged, objective=objective, k=k),
+        eqx.Partial(_judge_draws, objective=objective, k=k),
         model,
         xs,
         ys,
         observe=observe,
         at_once=at_once,
-        block=4 * at_once,
+        per_call=4 * at_once,
         progress="bound" if progress else None,
         key=key,
     )
     return check_finite("bound", values)
 
 
-def _judged(model, x, *, objective, k, key):
+def _judge_draws(model, x, *, objective, k, key):
     return objective(model.draw(x, k=k, key=key))

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._arrays import check_codes
-from ._information import binned, entropy, mutual_information
+from ._information import bin_codes, entropy, mutual_information
 
 
 class Gaps(NamedTuple):
@@ -44,7 +44,7 @@ def mig(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *, bins: 
     Chen et al., "Isolating sources of disentanglement in VAEs", 2018, equation 6.
     """
     codes, factors = check_codes("mig", codes, factors, latents=2)
-    information = mutual_information(binned(codes, bins, "mig"), factors)
+    information = mutual_information(bin_codes(codes, bins, "mig"), factors)
     return gaps(information, information / entropy(factors)[None])
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ._arrays import as_pair
-from ._blocks import blocks
-from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._neighbours import squared_distances
+from ._parts import equal_parts
 
 
 _FOR_SCALE = 500  # points of either set that the scale is judged by
@@ -80,15 +80,15 @@ def mmd_test(
         raise ValueError(f"`mmd_test`: each set needs pairs, got {n} and {m} points; pass at least 2 of each")
     check_counts("mmd_test", permutations=permutations)
     if scale is None:
-        few = _centred(jnp.concatenate([points[:_FOR_SCALE], others[:_FOR_SCALE]]))
+        few = _centre(jnp.concatenate([points[:_FOR_SCALE], others[:_FOR_SCALE]]))
         squared = np.asarray(squared_distances(few, few))
         scale = math.sqrt(float(np.median(squared[np.triu_indices(len(few), 1)])))
         if scale == 0:
             raise ValueError("`mmd_test`: at least half of the pairs of points are equal; pass a `scale` above 0")
     if not 0 < scale < math.inf:
         raise ValueError(f"`mmd_test(scale={scale})`: the kernel needs a finite scale above 0")
-    pooled = _centred(jnp.concatenate([points, others])) / scale
-    deals = _deals(n, n + m, permutations, key)
+    pooled = _centre(jnp.concatenate([points, others])) / scale
+    deals = _deal_at_random(n, n + m, permutations, key)
     within, across, to_first, to_all = _sums(pooled, deals, "kernel" if progress else None)
     rest = np.sum(to_all) - within - 2 * across
     values = within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * across / (n * m)
@@ -108,12 +108,12 @@ def mmd_test(
 
 
 @jax.jit
-def _centred(points):
+def _centre(points):
     return points - jnp.mean(points, axis=0)[None]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _deals(n: int, count: int, permutations: int, key: PRNGKeyArray) -> Float[Array, " points deals"]:
+def _deal_at_random(n: int, count: int, permutations: int, key: PRNGKeyArray) -> Float[Array, " points deals"]:
     """Which points are of the first set: as they are, then at random."""
     first = (jnp.arange(count) < n).astype(jnp.float32)
     shuffled = lax.map(lambda key: jr.permutation(key, first), jr.split(key, permutations))
@@ -129,16 +129,16 @@ def _sums(points: Float[Array, " points size"], deals: Float[Array, " points dea
     count = len(points)
     within, across = np.zeros(deals.shape[1]), np.zeros(deals.shape[1])
     to_first, to_all = np.zeros(count), np.zeros(count)
-    for index, present in blocks(count, max(_ALIVE // count, 1), progress):
-        parts = _block(points, deals, jnp.asarray(index), jnp.asarray(present))
-        within += np.asarray(parts[0], np.float64)
-        across += np.asarray(parts[1], np.float64)
-        to_first[index[present]], to_all[index[present]] = (np.asarray(part)[present] for part in parts[2:])
+    for index, present in equal_parts(count, max(_ALIVE // count, 1), progress):
+        sums = _part_sums(points, deals, jnp.asarray(index), jnp.asarray(present))
+        within += np.asarray(sums[0], np.float64)
+        across += np.asarray(sums[1], np.float64)
+        to_first[index[present]], to_all[index[present]] = (np.asarray(each)[present] for each in sums[2:])
     return within, across, to_first, to_all
 
 
 @jax.jit
-def _block(points, deals, index, present):
+def _part_sums(points, deals, index, present):
     kernel = jnp.exp(-0.5 * squared_distances(points[index], points)) - math.exp(-0.5)
     pairs = present[:, None] & (index[:, None] != jnp.arange(len(points), dtype=jnp.int32)[None, :])
     kernel = jnp.where(pairs, kernel, 0)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._arrays import check_codes
-from ._information import binned, mutual_information
+from ._information import bin_codes, mutual_information
 
 
 class Modularity(NamedTuple):
@@ -36,7 +36,7 @@ def modularity(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *,
     codes, factors = check_codes("modularity", codes, factors)
     if factors.shape[1] < 2:
         raise ValueError("`modularity(factors)` compares factors and needs at least 2, got 1; use `mig`")
-    information = mutual_information(binned(codes, bins, "modularity"), factors)
+    information = mutual_information(bin_codes(codes, bins, "modularity"), factors)
     largest = information.max(axis=1)
     others = np.sum(information**2, axis=1) - largest**2
     known = np.where(largest > 0, largest, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from ._blocks import blocks, even
+from ._parts import equal_parts, part_size
 
 
 _ROWS, _COLUMNS = 512, 4096  # distances alive at a time: 8 MiB
@@ -28,9 +28,9 @@ def nearest(
     **Arguments:** `others`: the queries are the points, and none is its own neighbour; `progress`: a bar's text.
     """
     centre = jnp.mean(points, axis=0)
-    padded, present = _in_blocks(points - centre[None])
+    padded, present = _in_parts(points - centre[None])
     distances, places = [], []
-    for index, _ in blocks(len(queries), _ROWS, progress):
+    for index, _ in equal_parts(len(queries), _ROWS, progress):
         rows = queries[index]
         own = index if others else np.full_like(index, -1)
         place = _nearest(rows - centre[None], padded, present, jnp.asarray(own), k)
@@ -50,21 +50,21 @@ def count_within(
 ) -> Int[np.ndarray, " n"]:
     """Around how many points each query lies within the point's radius, the edge included in spite of rounding."""
     centre = jnp.mean(points, axis=0)
-    padded, present = _in_blocks(points - centre[None])
+    padded, present = _in_parts(points - centre[None])
     limits = np.square(np.pad(radii, (0, present.size - len(radii)))) * (1 + _SLACK)
     limits = jnp.asarray(limits, points.dtype).reshape(present.shape)
     counts = []
-    for index, _ in blocks(len(queries), _ROWS, progress):
+    for index, _ in equal_parts(len(queries), _ROWS, progress):
         rows = queries[index] - centre[None]
         counts.append(np.asarray(_count(rows, padded, present, limits)))
     return np.concatenate(counts)[: len(queries)]
 
 
-def _in_blocks(
+def _in_parts(
     points: Float[Array, " m size"],
-) -> tuple[Float[Array, " blocks columns size"], Bool[Array, " blocks columns"]]:
+) -> tuple[Float[Array, " parts columns size"], Bool[Array, " parts columns"]]:
     m, size = points.shape
-    columns = even(m, _COLUMNS)
+    columns = part_size(m, _COLUMNS)
     count = -(-m // columns)
     padded = jnp.pad(points, ((0, count * columns - m), (0, 0)))
     return padded.reshape(count, columns, size), (jnp.arange(count * columns) < m).reshape(count, columns)
@@ -79,11 +79,11 @@ def squared_distances(xs: Float[Array, " n size"], ys: Float[Array, " m size"]) 
 
 
 @functools.partial(jax.jit, static_argnums=4)
-def _nearest(rows, blocks, present, own, k):
-    columns = blocks.shape[1]
+def _nearest(rows, parts, present, own, k):
+    columns = parts.shape[1]
 
-    def body(best, block):
-        points, present, start = block
+    def body(best, part):
+        points, present, start = part
         place = start + jnp.arange(columns, dtype=jnp.int32)
         usable = present[None, :] & (place[None, :] != own[:, None])
         distance = jnp.where(usable, squared_distances(rows, points), jnp.inf)
@@ -93,8 +93,8 @@ def _nearest(rows, blocks, present, own, k):
         return (-least, jnp.take_along_axis(places, order, axis=1)), None
 
     none = (jnp.full((len(rows), k), jnp.inf, rows.dtype), jnp.zeros((len(rows), k), jnp.int32))
-    starts = columns * jnp.arange(len(blocks), dtype=jnp.int32)
-    return lax.scan(body, none, (blocks, present, starts))[0][1]
+    starts = columns * jnp.arange(len(parts), dtype=jnp.int32)
+    return lax.scan(body, none, (parts, present, starts))[0][1]
 
 
 @jax.jit
@@ -105,10 +105,10 @@ def _measure(rows, points, places):
 
 
 @jax.jit
-def _count(rows, blocks, present, limits):
-    def body(count, block):
-        points, present, limit = block
+def _count(rows, parts, present, limits):
+    def body(count, part):
+        points, present, limit = part
         within = present[None, :] & (squared_distances(rows, points) <= limit[None, :])
         return count + jnp.sum(within, axis=1, dtype=jnp.int32), None
 
-    return lax.scan(body, jnp.zeros(len(rows), jnp.int32), (blocks, present, limits))[0]
+    return lax.scan(body, jnp.zeros(len(rows), jnp.int32), (parts, present, limits))[0]

@@ -6,8 +6,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 
+from .._checks import check_counts
 from ..models import AbstractVAE, ConditionalVAE, check_labels, given
-from ._checks import check_counts, check_evaluation, check_latents, check_weights
+from ._checks import check_evaluation, check_latents, check_weights
 from ._examples import over_examples, over_rows
 
 
@@ -27,7 +28,7 @@ def reconstruct(
 
     **Returns:** the likelihood's means, of the examples' shape.
     """
-    return _of_each("reconstruct", _reconstruction, model, xs, ys, observe, progress, key)
+    return _map_examples("reconstruct", _reconstruction, model, xs, ys, observe, progress, key)
 
 
 def _reconstruction(model, x, *, key):
@@ -49,7 +50,7 @@ def encode(
 
     **Returns:** the means, `(n, ...)`; of a model whose z has layers, a tuple of them, the data's end first.
     """
-    return _of_each("encode", _mean, model, xs, ys, observe, progress, key)
+    return _map_examples("encode", _mean, model, xs, ys, observe, progress, key)
 
 
 def draw_latents(
@@ -67,7 +68,7 @@ def draw_latents(
 
     **Returns:** the draws, `(n, ...)`, of the structure of the model's z.
     """
-    return _of_each("draw_latents", _draw, model, xs, ys, observe, progress, key)
+    return _map_examples("draw_latents", _draw, model, xs, ys, observe, progress, key)
 
 
 def _draw(model, x, *, key):
@@ -78,11 +79,11 @@ def _mean(model, x, *, key):
     return model.posterior(x).mean
 
 
-def _of_each(call, function, model, xs, ys, observe, progress, key):
+def _map_examples(call, function, model, xs, ys, observe, progress, key):
     check_evaluation(call, model, xs, ys, k=1, observe=observe)
     check_weights(call, model)
     bar = call if progress else None
-    return over_examples(function, model, xs, ys, observe=observe, at_once=256, block=1024, progress=bar, key=key)
+    return over_examples(function, model, xs, ys, observe=observe, at_once=256, per_call=1024, progress=bar, key=key)
 
 
 def decode(
@@ -99,10 +100,12 @@ def decode(
     """
     check_latents("decode(zs)", model, zs)
     check_weights("decode", model)
-    return over_rows(eqx.Partial(_decoded, model), zs, at_once=256, block=1024, progress="decode" if progress else None)
+    return over_rows(
+        eqx.Partial(_decode_mean, model), zs, at_once=256, per_call=1024, progress="decode" if progress else None
+    )
 
 
-def _decoded(model, z):
+def _decode_mean(model, z):
     return model.likelihood.mean(model.decode(z))
 
 
@@ -138,12 +141,12 @@ def sample(
     check_labels("sample(y)", model, ys, n)
     check_weights("sample", model)
     rows, bar = (ys, jr.split(key, n)), "sample" if progress else None
-    return over_rows(eqx.Partial(_sample, model, noise), rows, at_once=256, block=1024, progress=bar)
+    return over_rows(eqx.Partial(_sample, model, noise), rows, at_once=256, per_call=1024, progress=bar)
 
 
 def _sample(model, noise, row):
     y, key = row
     prior_key, noise_key = jr.split(key)
-    here = given(model, y)
-    params = here.decode(here.latent_prior.sample(key=prior_key))
-    return here.likelihood.sample(params, key=noise_key) if noise else here.likelihood.mean(params)
+    conditioned = given(model, y)
+    params = conditioned.decode(conditioned.latent_prior.sample(key=prior_key))
+    return conditioned.likelihood.sample(params, key=noise_key) if noise else conditioned.likelihood.mean(params)

@@ -3,8 +3,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array
 
+from .._checks import check_counts
 from ._arrays import as_pair
-from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._neighbours import count_within, nearest
 

@@ -9,8 +9,8 @@ import optax
 from jax import lax
 from jaxtyping import Array
 
+from .._checks import check_counts
 from ._arrays import as_pair, check_labels_of
-from ._checks import check_counts
 from ._estimate import Estimate, estimate
 from ._neighbours import nearest
 

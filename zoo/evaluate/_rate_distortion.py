@@ -75,13 +75,13 @@ def rate_distortion(
     for beta, model in zip(betas, models, strict=True):
         at_once = max(10 * draws_alive(model, ys) // k, 1)
         found = over_examples(
-            eqx.Partial(_both, k=k),
+            eqx.Partial(_rate_and_distortion, k=k),
             model,
             xs,
             ys,
             observe=observe,
             at_once=at_once,
-            block=4 * at_once,
+            per_call=4 * at_once,
             progress=f"beta = {beta:g}" if progress else None,
             key=key,
         )
@@ -91,7 +91,7 @@ def rate_distortion(
     return RateDistortion(columns[0], columns[2], betas, columns[1], columns[3])
 
 
-def _both(model, x, *, k, key):
+def _rate_and_distortion(model, x, *, k, key):
     draws = model.draw(x, k=k, key=key)
     rate = jnp.mean(draws.rate) if draws.kl is None else draws.kl
     return rate, -jnp.mean(draws.log_likelihood)

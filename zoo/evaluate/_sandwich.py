@@ -6,10 +6,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ..models import AbstractVAE, check_labels
 from ._annealed import check_annealing, examples_at_once, log_mean
-from ._annealing import Path, from_prior, planned
-from ._checks import check_counts, check_finite
+from ._annealing import Path, from_prior, plan_walk
+from ._checks import check_finite
 from ._estimate import Estimate, estimate
 from ._examples import over_examples
 
@@ -69,13 +70,13 @@ def sandwich(
     check_labels("sandwich(ys)", model, ys, n)
     at_once = examples_at_once(model, ys, 2 * chains)
     found = over_examples(
-        eqx.Partial(_sandwiched, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
+        eqx.Partial(_simulate_and_bound, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
         model,
         np.zeros(n, np.float32),
         ys,
         observe=None,
         at_once=at_once,
-        block=at_once,
+        per_call=at_once,
         progress="sandwich" if progress else None,
         key=key,
     )
@@ -83,12 +84,12 @@ def sandwich(
     return found
 
 
-def _sandwiched(model, _, *, steps, leapfrogs, chains, start, key):
+def _simulate_and_bound(model, _, *, steps, leapfrogs, chains, start, key):
     prior_key, noise_key, path_key, plan_key, forward_key, backward_key = jr.split(key, 6)
     z = model.latent_prior.sample(key=prior_key)
     x = model.likelihood.sample(model.decode(z), key=noise_key)
     path = Path(model, x, start(model, x), leapfrogs=leapfrogs, key=path_key)
-    walk = planned(path, steps, chains=chains, key=plan_key)
+    walk = plan_walk(path, steps, chains=chains, key=plan_key)
     forward = path.forward(walk, chains=chains, key=forward_key)
     backward = path.backward(z, walk, chains=chains, key=backward_key)
     return Sandwich(log_mean(forward.log_weight)[0], -log_mean(-backward.log_weight)[0], x)

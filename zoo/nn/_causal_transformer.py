@@ -5,6 +5,7 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from .._checks import check_counts
 from ._layers import Linear, zeroed
 
 
@@ -26,11 +27,7 @@ class CausalTransformer(eqx.Module):
 
         **Raises:** `ValueError` for sizes below 1.
         """
-        if min(length, num_classes, width_size, depth) < 1:
-            raise ValueError(
-                f"`CausalTransformer(length={length}, num_classes={num_classes}, width_size={width_size}, "
-                f"depth={depth})`: all must be at least 1"
-            )
+        check_counts("CausalTransformer", length=length, num_classes=num_classes, width_size=width_size, depth=depth)
         embedding_key, position_key, *keys = jr.split(key, 2 + depth)
         self.embedding = jr.normal(embedding_key, (num_classes, width_size))
         self.positions = jr.normal(position_key, (length, width_size))

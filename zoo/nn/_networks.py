@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ._layers import Conv, Linear, Sequential, max_pool
 from ._norm import AxisNames, normalisation
 from .convolution import conv, upsample_conv
@@ -107,8 +108,7 @@ def check_image_network(call: str, image_shape: tuple[int, ...], width_size: int
             f"`{call}(image_shape={image_shape})`: (channels, height, width) with sides that divide by 4 "
             "are needed; pad or crop the images"
         )
-    if width_size < 1:
-        raise ValueError(f"`{call}(width_size={width_size})`: at least one channel is needed")
+    check_counts(call, width_size=width_size)
 
 
 class AbstractImageEncoder(eqx.Module):

@@ -6,6 +6,7 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ._layers import Conv, Linear, Sequential, space_to_depth, zeroed
 from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks
 from .convolution import upsample_conv
@@ -48,8 +49,7 @@ def _check(call: str, image_shape: tuple[int, ...], width_size: int, depth: int)
             f"`{call}(image_shape={image_shape})`: (channels, height, width) with even sides of at least 8 are "
             "needed; pad or crop the images"
         )
-    if width_size < 1 or depth < 1:
-        raise ValueError(f"`{call}(width_size={width_size}, depth={depth})`: both must be at least 1")
+    check_counts(call, width_size=width_size, depth=depth)
 
 
 class ResidualEncoder(AbstractImageEncoder):

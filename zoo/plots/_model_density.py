@@ -10,6 +10,7 @@ from jax import lax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ..models import AbstractVAE
 from ._plane_grid import plane_grid
 
@@ -34,8 +35,7 @@ def model_log_density(
         raise ValueError(
             f"`model_log_density` needs a model of points in the plane, got data of shape {model.data_shape}"
         )
-    if k < 1:
-        raise ValueError(f"`model_log_density(k={k})`: at least one latent is needed; pass k >= 1")
+    check_counts("model_log_density", k=k)
     grid = plane_grid("model_log_density", bounds, size)
     return np.asarray(_mixture(model, jnp.asarray(grid.points()), k, key)).reshape(size, size)
 
