@@ -101,19 +101,19 @@ def test_latents_decode_to_means_and_those_of_another_model_are_refused():
     layer = model.decoder.layers.layers[0]
     zs = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)  # more than are decoded at once
     expected = zs @ np.asarray(layer.weight) + np.asarray(layer.bias)
-    np.testing.assert_allclose(evaluate.decode(model, zs), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(evaluate.decode_means(model, zs), expected, rtol=1e-5, atol=1e-5)
     networks = zoo.nn.fully_connected(width_size=2, depth=1)
     layers = zoo.HierarchicalVAE(3, (4, 2), networks=networks, likelihood=model.likelihood, key=jr.key(0))
-    assert evaluate.decode(layers, zoo.encode(layers, XS, key=jr.key(0))).shape == XS.shape
+    assert evaluate.decode_means(layers, zoo.encode(layers, XS, key=jr.key(0))).shape == XS.shape
     for model, latents, message in [
-        (model, zs[:, :1], r"`decode\(zs\)` needs latents of shape \(n, 2\), got \(300, 1\); `draw_latents`"),
+        (model, zs[:, :1], r"`decode_means\(zs\)` needs latents of shape \(n, 2\), got \(300, 1\); `draw_latents`"),
         (model, zs[0], r"\(n, 2\), got \(2,\)"),
         (model, zs[:0], "at least one latent"),
         (layers, zs, r"\(n, 4\) and \(n, 2\), got \(300, 2\)"),
         (layers, (zs, zs), r"got \(300, 2\) and \(300, 2\)"),
     ]:
         with pytest.raises(ValueError, match=message):
-            evaluate.decode(model, latents)
+            evaluate.decode_means(model, latents)
 
 
 def test_whatever_goes_through_many_examples_has_a_progress_bar(capsys):
@@ -123,10 +123,10 @@ def test_whatever_goes_through_many_examples_has_a_progress_bar(capsys):
     for text, call in [
         ("6/6", lambda **bar: zoo.encode(model, XS, key=key, **bar)),
         ("6/6", lambda **bar: zoo.sample(model, 6, key=key, **bar)),
-        ("6/6", lambda **bar: evaluate.decode(model, XS[:, :2], **bar)),
+        ("6/6", lambda **bar: evaluate.decode_means(model, XS[:, :2], **bar)),
         ("32/32", lambda **bar: evaluate.knn_probe(codes, factors[:, 0], codes, factors[:, 0], **bar)),
         ("30/30", lambda **bar: evaluate.factor_vae_score(codes, factors, train=20, test=10, key=key, **bar)),
-        ("4/4", lambda **bar: evaluate.jackknife(np.mean, (XS,), groups=4, key=key, **bar)),
+        ("4/4", lambda **bar: evaluate.estimate_metric(np.mean, (XS,), groups=4, key=key, **bar)),
     ]:
         quiet = call()
         assert capsys.readouterr().err == ""

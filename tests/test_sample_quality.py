@@ -213,14 +213,14 @@ def test_fashion_features_tell_the_classes_apart():
 
 
 def test_the_jackknife_of_a_mean_is_its_standard_error():
-    found = evaluate.jackknife(lambda xs: xs.mean(), (REAL[:, 0],), groups=60, key=jr.key(0))
+    found = evaluate.estimate_metric(lambda xs: xs.mean(), (REAL[:, 0],), groups=60, key=jr.key(0))
     np.testing.assert_allclose(found, (REAL[:, 0].mean(), stats.sem(REAL[:, 0])), rtol=1e-5)
 
 
 def test_the_jackknife_leaves_every_row_out_once():
     """Of 19 rows in 10 groups too, the last smaller than the others."""
     values = np.random.default_rng(5).normal(size=(300, 19))
-    errors = [evaluate.jackknife(np.mean, (xs,), key=jr.key(i)).standard_error for i, xs in enumerate(values)]
+    errors = [evaluate.estimate_metric(np.mean, (xs,), key=jr.key(i)).standard_error for i, xs in enumerate(values)]
     assert np.mean(np.square(errors)) == pytest.approx(1 / 19, rel=0.2)
 
 
@@ -232,7 +232,7 @@ def test_the_jackknife_of_two_sets_keeps_rows_together():
         assert np.array_equal(2 * xs, doubled)
         return xs.mean() + ys.mean()
 
-    found = evaluate.jackknife(metric, (xs, 2 * xs), (ys,), groups=200, key=jr.key(0))
+    found = evaluate.estimate_metric(metric, (xs, 2 * xs), (ys,), groups=200, key=jr.key(0))
     np.testing.assert_allclose(found.standard_error, np.sqrt(1 / 2000 + 1 / 1000), rtol=0.25)
 
 
@@ -276,9 +276,9 @@ def test_bad_arguments():
         evaluate.mmd_test(REAL, SAMPLES, scale=-1.0, key=jr.key(0))
     with pytest.raises(ValueError, match="at least half of the pairs of points are equal; pass a `scale`"):
         evaluate.mmd_test(np.ones((4, 2), np.float32), np.ones((4, 2), np.float32), key=jr.key(0))
-    with pytest.raises(ValueError, match=r"`jackknife\(groups=1\)`"):
-        evaluate.jackknife(np.mean, (REAL,), groups=1, key=jr.key(0))
+    with pytest.raises(ValueError, match=r"`estimate_metric\(groups=1\)`"):
+        evaluate.estimate_metric(np.mean, (REAL,), groups=1, key=jr.key(0))
     with pytest.raises(ValueError, match=r"arrays of set 0 have \[60, 50\] rows"):
-        evaluate.jackknife(np.mean, (REAL, SAMPLES), key=jr.key(0))
-    with pytest.raises(ValueError, match=r"`jackknife\(groups=70\)`: set 0 has 60 rows"):
-        evaluate.jackknife(np.mean, (REAL,), groups=70, key=jr.key(0))
+        evaluate.estimate_metric(np.mean, (REAL, SAMPLES), key=jr.key(0))
+    with pytest.raises(ValueError, match=r"`estimate_metric\(groups=70\)`: set 0 has 60 rows"):
+        evaluate.estimate_metric(np.mean, (REAL,), groups=70, key=jr.key(0))

@@ -65,6 +65,6 @@ def _jackknifed(run: Measured, metric: Callable, *names: str) -> Rows:
 
     factors = run.dataset.test_factors
     assert factors is not None
-    means, errors = zoo.jackknife(metric, (run.codes, factors), progress=run.progress, key=jr.fold_in(run.key, 5))
+    means, errors = zoo.estimate_metric(metric, (run.codes, factors), progress=run.progress, key=jr.fold_in(run.key, 5))
     columns = zip(names, np.atleast_1d(means), np.atleast_1d(errors), strict=True)
     return {name: Row(float(mean), float(error), "of 1") for name, mean, error in columns}

@@ -14,7 +14,7 @@ def frechet_distance(run: Measured) -> Rows:
     import jax.random as jr
 
     images, samples = run.features
-    found = zoo.jackknife(
+    found = zoo.estimate_metric(
         zoo.frechet_distance, (images,), (samples,), progress=run.progress, key=jr.fold_in(run.key, 3)
     )
     return {f"frechet_distance ({run.space})": row_of(found, "squared distance")}

@@ -9,18 +9,18 @@ from ._copies import Copies as Copies, nearest_copies as nearest_copies
 from ._dci import DCI as DCI, dci as dci
 from ._decomposition import ELBODecomposition as ELBODecomposition, elbo_decomposition as elbo_decomposition
 from ._estimate import Estimate as Estimate, estimate as estimate
+from ._estimate_metric import estimate_metric as estimate_metric
 from ._factor_scores import beta_vae_score as beta_vae_score, factor_vae_score as factor_vae_score
 from ._features import fashion_features as fashion_features
 from ._frechet import frechet_distance as frechet_distance
 from ._gaps import InferenceGaps as InferenceGaps, gaps as gaps
-from ._jackknife import jackknife as jackknife
 from ._layers import kl_per_layer as kl_per_layer
 from ._log_likelihood import bound as bound, log_likelihood as log_likelihood
-from ._mig import Gaps as Gaps, mig as mig
+from ._mig import FactorGaps as FactorGaps, mig as mig
 from ._mmd_test import MMDTest as MMDTest, mmd_test as mmd_test
 from ._modularity import Modularity as Modularity, modularity as modularity
 from ._pictures import (
-    decode as decode,
+    decode_means as decode_means,
     draw_latents as draw_latents,
     encode as encode,
     reconstruct as reconstruct,

@@ -19,7 +19,7 @@ def frechet_distance(xs: Array | np.ndarray, ys: Array | np.ndarray) -> float:
 
     **It is no FID**, which is this distance between features of the Inception network and cannot be compared: give
     it `fashion_features` of the images, or raw pixels. From n points of either set it is too large by an amount that
-    falls like 1 / n: compare sets of equal sizes only. `jackknife` gives its standard error.
+    falls like 1 / n: compare sets of equal sizes only. `estimate_metric` gives its standard error.
 
     **Arguments:** `xs`, `ys`: `(n, ...)` and `(m, ...)`, features or images, more points than features for the
     covariances to be regular, and at least two.

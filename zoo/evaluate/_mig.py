@@ -7,7 +7,7 @@ from ._arrays import check_codes
 from ._information import bin_codes, entropy, mutual_information
 
 
-class Gaps(NamedTuple):
+class FactorGaps(NamedTuple):
     """How far the latent that tells most about a factor is ahead of the next.
 
     **Fields:** `score`: the mean of the gaps, from 0 to 1; `gaps`: one for each factor; `table`: what each latent
@@ -19,7 +19,7 @@ class Gaps(NamedTuple):
     table: Float[np.ndarray, " latents factors"]
 
 
-def mig(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *, bins: int = 20) -> Gaps:
+def mig(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *, bins: int = 20) -> FactorGaps:
     r"""The mutual information gap: what the best latent knows of a factor that the second best does not.
 
     $$\frac1K \sum_{k=1}^K \frac{1}{H(v_k)} \left( I(z_{j(k)}; v_k) - \max_{j \ne j(k)} I(z_j; v_k) \right),
@@ -35,8 +35,8 @@ def mig(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *, bins: 
     - `factors`: `(n, factors)`, integers: the number of each factor's value, as `data.sprites` gives them.
     - `bins`: of each latent.
 
-    **Returns:** `Gaps`, the `table` being the mutual information in nats. 1 where every factor has a latent of its
-    own that determines it, about 0 where the codes are noise.
+    **Returns:** `FactorGaps`, the `table` being the mutual information in nats. The score is 1 where every factor has a
+    latent of its own that determines it, about 0 where the codes are noise.
 
     **Raises:** `ValueError` for factors that are missing, constant, no integers or not one row to a code, and for
     codes that are empty or not finite.
@@ -45,11 +45,13 @@ def mig(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *, bins: 
     """
     codes, factors = check_codes("mig", codes, factors, latents=2)
     information = mutual_information(bin_codes(codes, bins, "mig"), factors)
-    return gaps(information, information / entropy(factors)[None])
+    return factor_gaps(information, information / entropy(factors)[None])
 
 
-def gaps(table: Float[np.ndarray, " latents factors"], scores: Float[np.ndarray, " latents factors"]) -> Gaps:
+def factor_gaps(
+    table: Float[np.ndarray, " latents factors"], scores: Float[np.ndarray, " latents factors"]
+) -> FactorGaps:
     """The largest score less the second largest, in each column."""
     ordered = np.sort(scores, axis=0)
     difference = ordered[-1] - ordered[-2]
-    return Gaps(float(difference.mean()), difference, table)
+    return FactorGaps(float(difference.mean()), difference, table)

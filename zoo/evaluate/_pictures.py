@@ -86,7 +86,7 @@ def _map_examples(call, function, model, xs, ys, observe, progress, key):
     return over_examples(function, model, xs, ys, observe=observe, at_once=256, per_call=1024, progress=bar, key=key)
 
 
-def decode(
+def decode_means(
     model: AbstractVAE, zs: PyTree[Shaped[Array | np.ndarray, " n ..."]], *, progress: bool = False
 ) -> Float[Array, " n ..."]:
     """The likelihood's mean at each latent, $E[x | z]$: what a picture of z shows.
@@ -98,10 +98,10 @@ def decode(
 
     **Raises:** `ValueError` for no latents, latents of another model's shape, and weights that are NaN.
     """
-    check_latents("decode(zs)", model, zs)
-    check_weights("decode", model)
+    check_latents("decode_means(zs)", model, zs)
+    check_weights("decode_means", model)
     return over_rows(
-        eqx.Partial(_decode_mean, model), zs, at_once=256, per_call=1024, progress="decode" if progress else None
+        eqx.Partial(_decode_mean, model), zs, at_once=256, per_call=1024, progress="decode_means" if progress else None
     )
 
 

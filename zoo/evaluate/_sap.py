@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ._arrays import check_codes, check_columns
-from ._mig import Gaps, gaps
+from ._mig import FactorGaps, factor_gaps
 
 
 _MOST_CLASSES = 8
@@ -16,7 +16,7 @@ def sap(
     factors: Array | np.ndarray | None,
     *,
     categorical: Sequence[int] = (),
-) -> Gaps:
+) -> FactorGaps:
     r"""Separated attribute predictability: how much better the best single latent predicts a factor than the next.
 
     $$\frac1K \sum_k \left( S_{j(k) k} - \max_{j \ne j(k)} S_{jk} \right), \qquad
@@ -31,7 +31,7 @@ def sap(
     - `categorical`: the columns of factors whose values have no order, of at most 8 values: the shape, `(0,)`, of
       `data.sprites`.
 
-    **Returns:** `Gaps`, the `table` being S. A constant latent scores 0.
+    **Returns:** `FactorGaps`, the `table` being S. A constant latent scores 0.
 
     **Raises:** as `mig`, and `ValueError` for a categorical column that is not there or has more than 8 values.
 
@@ -47,7 +47,7 @@ def sap(
                 "can be ordered in every way; leave it out of `categorical`"
             )
         scores[:, k] = [_thresholds(code, factors[:, k], classes) for code in codes.T]
-    return gaps(scores, scores)
+    return factor_gaps(scores, scores)
 
 
 def _squared_correlation(codes, factors):

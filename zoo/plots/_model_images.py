@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..evaluate import decode, encode
+from ..evaluate import decode_means, encode
 from ..models import AbstractVAE
 from ._tiles import as_images
 
@@ -30,7 +30,7 @@ def decoded_images(call: str, model: AbstractVAE, zs: np.ndarray) -> Float[np.nd
             f"`{call}` got latents of shape {zs.shape[1:]}, but this model's are {shape}; encode with it, "
             "and give an image its channel axis: x[None]"
         )
-    return as_images(call, decode(model, jnp.asarray(zs, jnp.float32)))
+    return as_images(call, decode_means(model, jnp.asarray(zs, jnp.float32)))
 
 
 def as_latents(

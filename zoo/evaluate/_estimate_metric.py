@@ -9,14 +9,14 @@ from .._checks import check_counts
 from ._estimate import Estimate
 
 
-def jackknife(
+def estimate_metric(
     metric: Callable[..., Any],
     *sets: tuple[Array | np.ndarray, ...],
     groups: int = 10,
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Estimate:
-    r"""A metric of whole sets of rows with its standard error, by leaving out one group of rows after another.
+    r"""A metric of whole sets of rows, with its standard error by the jackknife: one group is left out after another.
 
     $$\sqrt{\frac{g - 1}{g} \sum_{i=1}^g (\theta_{-i} - \bar\theta)^2}$$
 
@@ -24,8 +24,8 @@ def jackknife(
     metrics that are smooth in each row's weight, such as `mig`, `sap`, `dci`, `modularity`, `frechet_distance`; not for
     those made of nearest neighbours, which bring their own.
 
-        jackknife(lambda codes, factors: mig(codes, factors).score, (codes, factors), key=key)
-        jackknife(frechet_distance, (real,), (samples,), key=key)
+        estimate_metric(lambda codes, factors: mig(codes, factors).score, (codes, factors), key=key)
+        estimate_metric(frechet_distance, (real,), (samples,), key=key)
 
     **Arguments:**
 
@@ -45,17 +45,21 @@ def jackknife(
     """
     from tqdm import tqdm
 
-    check_counts("jackknife", groups=groups, at_least=2)
+    check_counts("estimate_metric", groups=groups, at_least=2)
     rows = []
     for i, arrays in enumerate(sets):
         lengths = [len(array) for array in arrays]
         if len(set(lengths)) != 1:
-            raise ValueError(f"`jackknife`: the arrays of set {i} have {lengths} rows; pass arrays with the same rows")
+            raise ValueError(
+                f"`estimate_metric`: the arrays of set {i} have {lengths} rows; pass arrays with the same rows"
+            )
         if lengths[0] < groups:
-            raise ValueError(f"`jackknife(groups={groups})`: set {i} has {lengths[0]} rows; pass at least one a group")
+            raise ValueError(
+                f"`estimate_metric(groups={groups})`: set {i} has {lengths[0]} rows; pass at least one a group"
+            )
         rows.append(np.array_split(np.asarray(jr.permutation(jr.fold_in(key, i), lengths[0])), groups))
     values = []
-    for group in tqdm(range(groups), unit=" groups", desc="jackknife", disable=not progress):
+    for group in tqdm(range(groups), unit=" groups", desc="groups left out", disable=not progress):
         kept = [np.sort(np.concatenate(dealt[:group] + dealt[group + 1 :])) for dealt in rows]
         parts = [array[index] for arrays, index in zip(sets, kept, strict=True) for array in arrays]
         values.append(np.asarray(metric(*parts), np.float64))
