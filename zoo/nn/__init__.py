@@ -26,7 +26,13 @@ from ._networks import (
     fully_connected as fully_connected,
 )
 from ._networks_for import networks_for as networks_for
-from ._norm import BatchNorm as BatchNorm, ChannelAffine as ChannelAffine, GroupNorm as GroupNorm
+from ._norm import (
+    BatchNorm as BatchNorm,
+    ChannelAffine as ChannelAffine,
+    GroupNorm as GroupNorm,
+    batch_norms as batch_norms,
+    is_batch_norm as is_batch_norm,
+)
 from ._partitioned import Partitioned as Partitioned, partitioned as partitioned
 from ._residual import (
     ResidualBlock as ResidualBlock,

@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 
 AxisNames = tuple[str, ...]
@@ -49,6 +51,27 @@ class BatchNorm(eqx.Module):
         """The fixed map that this layer becomes when its input has these moments."""
         scale = self.gain * lax.rsqrt(variance + self.epsilon)
         return ChannelAffine(scale, self.bias - mean * scale)
+
+    def across(self, axis_name: str) -> "BatchNorm":
+        """The same layer, which takes its moments over this mapped axis too."""
+        wider = BatchNorm(len(self.gain), axis_names=(*self.axis_names, axis_name), epsilon=self.epsilon)
+        return eqx.tree_at(lambda norm: (norm.gain, norm.bias), wider, (self.gain, self.bias))
+
+
+def is_batch_norm(node: Any) -> TypeGuard[BatchNorm]:
+    """Whether a node of a PyTree is a `BatchNorm`: the `is_leaf` of `jax.tree.map` that stops at them.
+
+    **Arguments:** `node`: any part of a model.
+    """
+    return isinstance(node, BatchNorm)
+
+
+def batch_norms(model: PyTree) -> list[BatchNorm]:
+    """Every `BatchNorm` in a model, in the order of its leaves; a frozen model has none.
+
+    **Arguments:** `model`: any model, network or layer.
+    """
+    return [node for node in jax.tree.leaves(model, is_leaf=is_batch_norm) if is_batch_norm(node)]
 
 
 class ChannelAffine(eqx.Module):

@@ -9,7 +9,7 @@ from jax.sharding import AxisType, Mesh
 from .._draws import Draws
 from ..evaluate import check_evaluation, check_examples
 from ..models import AbstractVAE, check_labels
-from ..nn import BatchNorm
+from ..nn import batch_norms
 from ..objectives import Scheduled, at_step
 
 
@@ -112,7 +112,7 @@ def check_microbatches(
             f"{here}, penalties=...)`: a penalty compares the examples of the whole batch, which is no mean over its "
             "parts; pass microbatches=1, or no penalties"
         )
-    if any(isinstance(leaf, BatchNorm) for leaf in jax.tree.leaves(model, is_leaf=lambda m: isinstance(m, BatchNorm))):
+    if batch_norms(model):
         raise ValueError(
             f"{here})`: `BatchNorm` looks at the whole batch, and would see a part of it only; pass microbatches=1, or "
             'build the model with norm="group" or norm="none"'

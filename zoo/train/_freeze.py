@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
 from ..models import AbstractVAE, check_labels, given
-from ..nn import BatchNorm
+from ..nn import is_batch_norm
 from ..posteriors import GumbelSoftmax
 
 
@@ -45,8 +45,8 @@ def freeze(
     """
     if any(map(_is_relaxed, jtu.tree_leaves(model, is_leaf=_is_relaxed))):
         model = jtu.tree_map(lambda leaf: leaf.frozen() if _is_relaxed(leaf) else leaf, model, is_leaf=_is_relaxed)
-    leaves, structure = jtu.tree_flatten(model, is_leaf=_is_norm)
-    positions = [i for i, leaf in enumerate(leaves) if _is_norm(leaf)]
+    leaves, structure = jtu.tree_flatten(model, is_leaf=is_batch_norm)
+    positions = [i for i, leaf in enumerate(leaves) if is_batch_norm(leaf)]
     if not positions:
         return model
     if len(xs) == 0:
@@ -63,10 +63,6 @@ def freeze(
 
 def _is_relaxed(leaf: Any) -> bool:
     return isinstance(leaf, GumbelSoftmax)
-
-
-def _is_norm(leaf: Any) -> bool:
-    return isinstance(leaf, BatchNorm)
 
 
 def _score(model: AbstractVAE, x: Array, y: Array | None, observe: Any, key: PRNGKeyArray) -> Float[Array, ""]:
@@ -92,7 +88,7 @@ def _order(leaves, structure, positions, batch, observe, key) -> list[int]:
     jax.eval_shape(lambda x, y: _score(jtu.tree_unflatten(structure, named), x, y, observe, key), *first)
     unused = sorted(set(positions) - set(calls))
     if unused:
-        paths, _ = jtu.tree_flatten_with_path(jtu.tree_unflatten(structure, leaves), is_leaf=_is_norm)
+        paths, _ = jtu.tree_flatten_with_path(jtu.tree_unflatten(structure, leaves), is_leaf=is_batch_norm)
         names = ", ".join(jtu.keystr(paths[i][0]) for i in unused)
         raise ValueError(f"`freeze` cannot measure {names}: scoring an example never calls it; remove it")
     return list(calls)
@@ -140,7 +136,7 @@ def _batch_moments(rest, structure, position, centre, batch, observe, key):
     def total(moments):
         leaves = [*rest[:position], _Probe(moments, centre), *rest[position:]]
         # Layers behind the probe may do anything to its output: only its input is measured.
-        leaves = [_Pass() if _is_norm(leaf) else leaf for leaf in leaves]
+        leaves = [_Pass() if is_batch_norm(leaf) else leaf for leaf in leaves]
         model = jtu.tree_unflatten(structure, leaves)
         xs, ys = batch
         keys = jr.split(key, len(xs))

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE
-from ..nn import BatchNorm
+from ..nn import is_batch_norm
 from ._loss import batch_keys, loss_and_draws
 
 
@@ -80,9 +80,8 @@ def _in_parts(model, batch, microbatches: int, settings: dict[str, Any], devices
 
 def _across(model: AbstractVAE, devices: str) -> AbstractVAE:
     """The model whose `BatchNorm`s take their moments over the examples of all devices."""
-    is_norm = lambda node: isinstance(node, BatchNorm)
-    widen = lambda norm: eqx.tree_at(lambda norm: norm.axis_names, norm, (*norm.axis_names, devices))
-    return jax.tree.map(lambda node: widen(node) if is_norm(node) else node, model, is_leaf=is_norm)
+    widen = lambda node: node.across(devices) if is_batch_norm(node) else node
+    return jax.tree.map(widen, model, is_leaf=is_batch_norm)
 
 
 def _metrics(value: Scalar, draws: Draws) -> dict[str, Scalar]:
