@@ -24,13 +24,11 @@ XS = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)
 # A run that the second process alone stops, gone on with; and one in which the second process is killed.
 PROCESS = """
 import json, os, signal, sys
-from zoo.cli._arguments import Train
-from zoo.cli._distributed import processes_joined
+from zoo.train import join_processes
 
 sys.path.insert(0, sys.argv[4])
 directory, coordinator, process = sys.argv[1], sys.argv[2], int(sys.argv[3])
-arguments = Train(distributed=True, coordinator=coordinator, processes=2, process=process)
-with processes_joined(arguments) as first:
+with join_processes(coordinator, processes=2, process=process) as first:
     import jax, numpy as np, optax, zoo
     from linear_gaussian import linear_gaussian
 
@@ -163,11 +161,10 @@ def test_the_command_line_resumes_what_a_lost_or_a_stopped_process_has_ended(nam
 
 FROZEN = """
 import os, signal, sys
-from zoo.cli._arguments import Train
-from zoo.cli._distributed import processes_joined
+from zoo.train import join_processes
 
 coordinator, process, frozen = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-with processes_joined(Train(distributed=True, coordinator=coordinator, processes=2, process=process)):
+with join_processes(coordinator, processes=2, process=process):
     import numpy as np
     from jax.experimental import multihost_utils
 

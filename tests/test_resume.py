@@ -405,8 +405,8 @@ def test_signals_stop_the_command_line_and_resume_continues_it(tmp_path, capsys,
 
 def test_a_second_signal_leaves_at_once():
     code = (
-        "import os, signal, time; from zoo.cli._signals import signals_caught\n"
-        "with signals_caught() as received:\n"
+        "import os, signal, time; from zoo.train import catch_signals\n"
+        "with catch_signals() as received:\n"
         "    os.kill(os.getpid(), signal.SIGINT); time.sleep(0.3); assert received == [signal.SIGINT]\n"
         "    os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"
     )

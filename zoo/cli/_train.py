@@ -1,15 +1,13 @@
+import contextlib
 import dataclasses
 import signal
 import time
 
 from . import _build as build, _record as record, _run as runs
 from ._arguments import Train
-from ._devices import EXAMPLES, mesh_of
-from ._distributed import processes_joined
 from ._evaluate import table
 from ._job import finish, prepare
 from ._plot import draw_figures
-from ._signals import signals_caught
 
 
 def train(arguments: Train) -> None:
@@ -20,14 +18,14 @@ def train(arguments: Train) -> None:
         print(table(record.read(run), []))
         return
     started = time.perf_counter()
-    with processes_joined(arguments) as first:
+    with _join(arguments) as first:
         import jax.random as jr
 
         import zoo
 
         # A penalty compares all examples of a batch, whoever has them.
         shared = 1 if settings.penalty else settings.batch_size // max(settings.microbatches, 1)
-        mesh = mesh_of(settings.devices, shared, at_least=EXAMPLES, distributed=arguments.distributed)
+        mesh = zoo.train.choose_mesh(shared, devices=settings.devices)
         if not arguments.distributed:  # kept with the run: with other devices its last digits would be others
             settings = dataclasses.replace(settings, devices=1 if mesh is None else mesh.size)
         dataset = build.dataset(settings)
@@ -36,7 +34,7 @@ def train(arguments: Train) -> None:
         examples = len(dataset.train)
         if first:
             print(f"{settings.model} on {settings.data}: {job.parameters:,} parameters, {examples:,} examples; {run}")
-        with signals_caught() as received:
+        with zoo.train.catch_signals() as received:
             result = zoo.fit(
                 job.model, dataset.train, **job.options, mesh=mesh, checkpoint=run if first else None, resume=first,
                 checkpoint_every=settings.checkpoint_every, stop=lambda history: bool(received), progress=first,
@@ -67,3 +65,15 @@ def train(arguments: Train) -> None:
     print(f"\n{run}/")
     for path in sorted(p for p in run.rglob("*") if p.is_file() and not p.name.startswith(".")):
         print(f"  {path.relative_to(run)}")
+
+
+def _join(arguments: Train) -> contextlib.AbstractContextManager[bool]:
+    """Joins the other processes of the run; without `--distributed` there are none, and this is the first."""
+    if not arguments.distributed:
+        for name in ("coordinator", "processes", "process"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(f"`--{name} {getattr(arguments, name)}` needs --distributed; pass that too")
+        return contextlib.nullcontext(True)
+    import zoo
+
+    return zoo.train.join_processes(arguments.coordinator, arguments.processes, arguments.process)

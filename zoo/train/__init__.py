@@ -8,7 +8,9 @@ from ._fit_many import fit_many as fit_many
 from ._fit_prior import fit_prior as fit_prior
 from ._freeze import freeze as freeze
 from ._guard import is_finite as is_finite
+from ._join import join_processes as join_processes
 from ._loss import loss as loss
-from ._mesh import data_mesh as data_mesh
+from ._mesh import choose_mesh as choose_mesh, data_mesh as data_mesh
+from ._signals import catch_signals as catch_signals
 from ._step import TrainState as TrainState, step as step
 from ._tensorboard import tensorboard as tensorboard

@@ -6,18 +6,23 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def signals_caught() -> Iterator[list[int]]:
-    """While it lasts, the first SIGTERM or SIGINT is put into the list; the second ends the process at once.
+def catch_signals() -> Iterator[list[int]]:
+    """Keeps SIGTERM and SIGINT from ending the process, so that training can end between two steps.
 
-    A thread reads them, as Python itself looks at a signal only when a compiled call returns.
+    `with catch_signals() as received: fit(..., stop=lambda history: bool(received))` saves its last checkpoint and
+    returns after a signal. A second signal ends the process at once. In a thread other than the main one Python lets
+    nobody catch signals, and nothing is caught.
+
+    **Returns:** a context manager, whose list holds the number of the signal that has arrived.
     """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():  # Python lets nobody else catch them
+    if threading.current_thread() is not threading.main_thread():
         yield received
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
 
+    # A thread reads them, as Python itself looks at a signal only when a compiled call returns.
     def watch():
         while signals := os.read(reading, 1):
             if received:
