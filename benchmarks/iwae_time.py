@@ -73,16 +73,16 @@ def zoo_steps(batch, k, devices):
     import optax
 
     import zoo
-    from zoo.train._blocks import order, replicate, split
+    from zoo.train._blocks import copy_to_devices, divide_batch, draw_order
 
     # Fewer draws are done before two devices have exchanged their gradients.
     mesh = zoo.train.data_mesh(devices) if devices > 1 and batch * k >= 100 else None
     adam, bernoulli = optax.adam(1e-3), zoo.likelihoods.bernoulli
     model = zoo.MLPVAE(784, 50, width_size=200, depth=2, activation=jnp.tanh, likelihood=bernoulli, key=jr.key(0))
-    state = replicate(zoo.TrainState(model, adam, key=jr.key(1)), mesh)
-    xs = replicate((jr.uniform(jr.key(2), (IMAGES, 784)) < 0.3).astype(jnp.float32), mesh)
-    rows, objective = order(jr.key(3), jnp.uint32(0), IMAGES), zoo.objectives.iwae
-    gather, at = jax.jit(lambda first: split(xs[jax.lax.dynamic_slice_in_dim(rows, first, batch)], mesh)), 0
+    state = copy_to_devices(zoo.TrainState(model, adam, key=jr.key(1)), mesh)
+    xs = copy_to_devices((jr.uniform(jr.key(2), (IMAGES, 784)) < 0.3).astype(jnp.float32), mesh)
+    rows, objective = draw_order(jr.key(3), jnp.uint32(0), IMAGES), zoo.objectives.iwae
+    gather, at = jax.jit(lambda first: divide_batch(xs[jax.lax.dynamic_slice_in_dim(rows, first, batch)], mesh)), 0
 
     def call():
         nonlocal at, state

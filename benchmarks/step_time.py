@@ -136,12 +136,12 @@ def zoo_step(norm, batch, devices, networks=None):
     import jax.random as jr
 
     import zoo
-    from zoo.train._blocks import replicate, split
+    from zoo.train._blocks import copy_to_devices, divide_batch
 
     mesh = None if devices == 1 else zoo.train.data_mesh(devices)
     state, adam = zoo_state(norm, networks)
-    state = replicate(state, mesh)
-    xs = split(jr.uniform(jr.key(2), (batch, 1, 28, 28)), mesh)
+    state = copy_to_devices(state, mesh)
+    xs = divide_batch(jr.uniform(jr.key(2), (batch, 1, 28, 28)), mesh)
 
     def step():
         nonlocal state
@@ -160,30 +160,28 @@ def zoo_blocks(norm, batch, devices):
     mesh = None if devices == 1 else zoo.train.data_mesh(devices)
     state, adam = zoo_state(norm)
     xs = jr.uniform(jr.key(2), (8 * batch, 1, 28, 28))
-    settings = dict(objective=zoo.objectives.elbo, optimiser=adam, batch_size=batch, mesh=mesh)
-    return in_blocks(state, xs, **settings)
+    options = dict(objective=zoo.objectives.elbo, optimiser=adam, batch_size=batch, mesh=mesh)
+    return in_blocks(state, xs, **options)
 
 
-def in_blocks(state, xs, *, mesh, batch_size, **settings):
+def in_blocks(state, xs, *, mesh, batch_size, **options):
     """Steps on the batches of `xs`, all to one call that are there, at most as many as `fit` takes."""
     import jax
     import jax.numpy as jnp
     import jax.random as jr
 
-    import zoo
-    from zoo.train._blocks import BLOCK, order, replicate, run_block
+    from zoo.train._blocks import LONGEST_BLOCK, copy_to_devices, draw_order, run_block
+    from zoo.train._recipe import write_recipe
 
-    state, data_set = replicate((state, (xs, None)), mesh)
-    rows, longest = order(jr.key(3), jnp.uint32(0), len(xs)), min(BLOCK, len(xs) // batch_size)
-    settings = dict(k=1, estimator=zoo.estimators.reparameterised, penalties=(), observe=zoo.data.scale) | settings
+    state, data_set = copy_to_devices((state, (xs, None)), mesh)
+    order, longest = draw_order(jr.key(3), jnp.uint32(0), len(xs)), min(LONGEST_BLOCK, len(xs) // batch_size)
+    recipe = write_recipe(batch_size=batch_size, mesh=mesh, **options)
 
     def run(steps):
         nonlocal state
         while steps > 0:
             count = min(steps, longest)
-            state, metrics = run_block(
-                state, data_set, rows, jnp.int32(0), jnp.int32(count), batch_size=batch_size, mesh=mesh, **settings
-            )
+            state, metrics = run_block(state, data_set, order, jnp.int32(0), jnp.int32(count), recipe)
             jax.block_until_ready(metrics)
             steps -= count
 

@@ -12,7 +12,7 @@ from jax.sharding import AxisType
 from linear_gaussian import linear_gaussian
 
 import zoo
-from zoo.train._gradient import _mean_of_devices
+from zoo.train._gradient import _average_over_devices
 
 
 XS = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)
@@ -68,17 +68,16 @@ def test_one_two_and_four_devices_agree(with_devices):
 IMAGES = """
 import jax, jax.numpy as jnp, jax.random as jr, numpy as np, equinox as eqx
 import zoo
-from zoo.train._blocks import replicate, split
-from zoo.train._gradient import metrics_and_gradient
+from zoo.train._blocks import copy_to_devices, divide_batch
+from zoo.train._gradient import differentiate_loss
 jax.config.update("jax_enable_x64", True)
 mesh = zoo.train.data_mesh(2)
-settings = dict(objective=zoo.objectives.elbo, k=1, estimator=zoo.estimators.reparameterised, penalties=())
 def gradient(model, xs, mesh):
-    return metrics_and_gradient(model, xs, None, **settings, mesh=mesh, key=jr.key(1))
+    return differentiate_loss(model, xs, None, zoo.train.Judgement(zoo.objectives.elbo), mesh=mesh, key=jr.key(1))
 model = zoo.ConvVAE((1, 4, 4), 2, width_size=1, norm="batch", key=jr.key(0))
 xs = jr.uniform(jr.key(3), (68, 1, 4, 4))
 one = jax.tree.leaves(eqx.filter_jit(gradient)(model, xs, None))
-inputs = replicate(model, mesh), split(xs, mesh), mesh
+inputs = copy_to_devices(model, mesh), divide_batch(xs, mesh), mesh
 compiled = eqx.filter_jit(gradient).lower(*inputs).compile()
 largest = max(np.max(np.abs(leaf)) for leaf in one)
 for a, b in zip(one, jax.tree.leaves(compiled(*inputs)), strict=True):
@@ -122,7 +121,7 @@ def test_gradients_of_two_dtypes_are_exchanged_each_as_itself():
         "a": np.arange(12.0, dtype=np.float32).reshape(2, 3, 2), "b": np.array([[1.0], [4.0]], np.float16),
         "c": np.array([3.0, 5.0], np.float32), "d": None,
     }  # fmt: skip
-    means = jax.vmap(_mean_of_devices, axis_name="data")(of_devices)
+    means = jax.vmap(_average_over_devices, axis_name="data")(of_devices)
     for mean, own in zip(jax.tree.leaves(means), jax.tree.leaves(of_devices), strict=True):
         assert mean.dtype == own.dtype
         np.testing.assert_array_equal(mean, np.broadcast_to(own.mean(axis=0), own.shape))

@@ -14,7 +14,8 @@ import zoo
 from zoo import evaluate, objectives
 from zoo.evaluate import _checks, _examples
 from zoo.evaluate._parts import part_size
-from zoo.train._measure import measurement
+from zoo.train._measure import Examples, measure_held_out
+from zoo.train._recipe import write_recipe
 
 
 XS = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
@@ -272,4 +273,5 @@ def test_examples_with_infinite_weights_are_named():
         with pytest.raises(FloatingPointError, match=r"2 of 4 examples .* examples 1 \(.*\), 3 \(.*\);"):
             call()
     # In training such a held-out example is a value like any other.
-    assert np.isnan(measurement(xs, None, xs, None, **elbo, observe=zoo.data.scale)(model, jr.key(0)))
+    examples, recipe = Examples(xs, None, xs, None), write_recipe(**elbo, batch_size=4)
+    assert np.isnan(measure_held_out(model, examples, recipe, key=jr.key(0)))

@@ -12,7 +12,7 @@ from thin import thin
 
 import zoo
 from zoo import data, objectives
-from zoo.train._blocks import paced
+from zoo.train._blocks import next_block_size
 
 
 XS = np.random.default_rng(1).normal(size=(40, 3)).astype(np.float32)
@@ -112,6 +112,15 @@ def test_the_history_reaches_the_callback_and_its_parts_add_up():
         assert row["loss"] == pytest.approx(-row["elbo"], abs=1e-4)
 
 
+def test_a_fit_shows_its_steps_and_its_losses():
+    result = quiet_fit(linear_gaussian(), XS, batch_size=8, epochs=3, held_out=XS[:5])
+    loss, objective = (f"{value:.6g}" for value in (result.history[-2]["loss"], result.history[-1]["objective"]))
+    best = max(row["objective"] for row in result.history if row["split"] == "held_out")
+    held_out = f"held-out objective {objective} nats, the best {best:.6g}"
+    assert repr(result) == f"<Fit of MLPVAE: 15 steps; last loss {loss} nats; {held_out}>"
+    assert repr(result._replace(history=[])) == "<Fit of MLPVAE: 15 steps>"
+
+
 def test_a_schedule_moves_without_a_retrace():
     traces = []
 
@@ -171,4 +180,4 @@ def test_uint8_images_train_dequantised():
     [(1, 0.01, 4), (8, 0.01, 32), (32, 0.01, 50), (64, 1e-5, 256), (4, 0.2, 8), (1, 0.9, 2), (4, 3.0, 1)],
 )
 def test_a_block_is_half_a_second_or_eight_steps_up_to_two_seconds(block, seconds, count):
-    assert paced(block, seconds) == count
+    assert next_block_size(block, seconds) == count

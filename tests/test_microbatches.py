@@ -13,7 +13,8 @@ from linear_gaussian import linear_gaussian
 
 import zoo
 from zoo import estimators, nn, objectives, penalties
-from zoo.train._gradient import metrics_and_gradient
+from zoo.train import Judgement
+from zoo.train._gradient import differentiate_loss
 
 
 XS = np.random.default_rng(1).normal(size=(24, 3)).astype(np.float32)
@@ -39,8 +40,7 @@ def test_the_gradient_and_the_metrics_are_those_of_the_whole_batch(precision, ro
             (linear_gaussian(), jnp.asarray(XS)),
         )
         gradient = eqx.filter_jit(functools.partial(
-            metrics_and_gradient, model, xs, None, objective=objectives.iwae, k=3, estimator=estimators.dreg,
-            penalties=(), key=jr.key(2),
+            differentiate_loss, model, xs, None, Judgement(objectives.iwae, 3, estimators.dreg), key=jr.key(2),
         ))  # fmt: skip
         whole, parts = (jax.tree.leaves(gradient(microbatches=n)) for n in (1, 8))
         for a, b in zip(whole, parts, strict=True):

@@ -123,13 +123,13 @@ import zoo.train._processes as processes, zoo.train._fit as fit
 from zoo.cli import main
 
 if sys.argv[1] != "not":
-    as_rows = fit.as_rows
+    make_rows = fit.make_rows
     def end(*args):
         if args[2] >= 30:
             os.kill(os.getpid(), getattr(signal, sys.argv[1]))
             time.sleep(0.2)
-        return as_rows(*args)
-    fit.as_rows = end
+        return make_rows(*args)
+    fit.make_rows = end
 main(sys.argv[2:])
 """
 

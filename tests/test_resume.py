@@ -59,13 +59,13 @@ def test_a_run_continues_bit_for_bit_from_any_step(family, tmp_path, bits, monke
     fit = functools.partial(quiet_fit, model, xs, **measured)
     whole = fit(checkpoint=tmp_path / "whole", checkpoint_every=5)
     assert bits(whole.state) == bits(fit().state)  # checkpoints leave no trace
-    monkeypatch.setattr("zoo.train._fit.paced", lambda *_: 1)
+    monkeypatch.setattr("zoo.train._blocks.next_block_size", lambda *_: 1)
     for step in (1, 4, 6, 13, 18):
         run = tmp_path / str(step)
         stopped = fit(checkpoint=run, stop=until(step))
         assert int(stopped.state.step) == step and load_newest(run).step == step
         with monkeypatch.context() as patch:
-            patch.setattr("zoo.train._fit.paced", lambda *_: 7)
+            patch.setattr("zoo.train._blocks.next_block_size", lambda *_: 7)
             resumed = fit(checkpoint=run, resume=True)
         assert bits(resumed.state) == bits(whole.state)
         assert bits(resumed.best) == bits(whole.best)
@@ -211,13 +211,13 @@ def test_a_damaged_checkpoint_is_passed_over_aloud(tmp_path, bits):
 
 def test_saving_takes_its_share_and_no_more(tmp_path):
     store = Store(tmp_path, None)
-    assert store.steps_ahead(130) == 70
+    assert store.steps_until_due(130) == 70
     store.seconds, store.saved_at = 1.0, store.saved_at - 49
-    assert store.steps_ahead(130) > 10**9
+    assert store.steps_until_due(130) > 10**9
     store.saved_at -= 1.1
-    assert store.steps_ahead(130) == 70
-    assert Store(tmp_path, 7).steps_ahead(130) == 3
-    assert Store(None, 7).steps_ahead(130) > 10**9
+    assert store.steps_until_due(130) == 70
+    assert Store(tmp_path, 7).steps_until_due(130) == 3
+    assert Store(None, 7).steps_until_due(130) > 10**9
 
 
 @pytest.mark.parametrize("limit, name", [(4000, "step-000000002.safetensors"), (20_000, "metrics.jsonl")])

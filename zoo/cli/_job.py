@@ -45,18 +45,21 @@ def prepare(settings: Train, dataset: build.Dataset, mesh: Any) -> Job:
     ys, held_out_ys = (build.labels(settings, labels) for labels in (dataset.train_labels, dataset.test_labels))
     examples = dict(ys=ys, held_out=dataset.test, held_out_ys=held_out_ys)
     fixed: dict[str, Any] = dict(
-        k=settings.k,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
         observe=build.observe(settings),
         microbatches=settings.microbatches,
     )
     options: dict[str, Any] = (
-        examples | fixed | numbers(settings, len(dataset.train)) | dict(estimator=build.estimator(settings))
+        examples
+        | fixed
+        | numbers(settings, len(dataset.train))
+        | dict(k=settings.k, estimator=build.estimator(settings))
     )
+    judgement = zoo.train.Judgement(*(options[name] for name in ("objective", "k", "estimator", "penalties")))
     zoo.train.check_fit(
-        model, dataset.train, dataset.test, ys=ys, held_out_ys=held_out_ys, objective=options["objective"], **fixed,
-        penalties=options["penalties"], checkpoint_every=settings.checkpoint_every, mesh=mesh,
+        model, dataset.train, dataset.test, ys=ys, held_out_ys=held_out_ys, judgement=judgement, **fixed,
+        checkpoint_every=settings.checkpoint_every, mesh=mesh,
     )  # fmt: skip
     return Job(settings, dataset, model, ys, options)
 

@@ -9,6 +9,7 @@ from ._fit_prior import fit_prior as fit_prior
 from ._freeze import freeze as freeze
 from ._guard import is_finite as is_finite
 from ._join import join_processes as join_processes
+from ._judgement import Judgement as Judgement
 from ._loss import loss as loss
 from ._mesh import choose_mesh as choose_mesh, data_mesh as data_mesh
 from ._signals import catch_signals as catch_signals

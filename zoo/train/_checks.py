@@ -10,7 +10,8 @@ from .._draws import Draws
 from ..evaluate import check_evaluation, check_examples
 from ..models import AbstractVAE, check_labels
 from ..nn import batch_norms
-from ..objectives import Scheduled, at_step
+from ..objectives import at_step
+from ._judgement import Judgement
 
 
 def check_fit(
@@ -20,8 +21,7 @@ def check_fit(
     *,
     ys: Any = None,
     held_out_ys: Any = None,
-    objective: Callable,
-    k: int,
+    judgement: Judgement,
     batch_size: int,
     epochs: int,
     observe: Callable | None,
@@ -31,15 +31,14 @@ def check_fit(
     resume: bool = False,
     mesh: Mesh | None = None,
     microbatches: int = 1,
-    penalties: Sequence[Callable] = (),
 ) -> None:
     """Refuse a training run that cannot work, in Python and before anything compiles.
 
-    **Arguments:** as in `zoo.fit`.
+    **Arguments:** `judgement`: a `Judgement`; the others as in `zoo.fit`.
 
     **Raises:** `ValueError` naming the argument, its value and the way out.
     """
-    check_evaluation("fit", model, xs, ys, k=k, observe=observe)
+    check_evaluation("fit", model, xs, ys, k=judgement.k, observe=observe)
     if held_out is not None:
         check_examples("fit(held_out)", model, held_out)
         check_labels("fit(held_out_ys)", model, held_out_ys, len(held_out))
@@ -60,10 +59,11 @@ def check_fit(
     if mesh is not None:
         check_mesh("fit", mesh, batch_size)
     devices = 1 if mesh is None else mesh.size
-    check_microbatches("fit", model, microbatches, batch_size=batch_size, penalties=penalties, devices=devices)
-    check_objective(objective, k)
-    if isinstance(objective, Scheduled):
-        objective.check(epochs * (len(xs) // batch_size))
+    check_microbatches(
+        "fit", model, microbatches, batch_size=batch_size, penalties=judgement.penalties, devices=devices
+    )
+    check_objective(judgement.objective, judgement.k)
+    judgement.check_length(epochs * (len(xs) // batch_size))
 
 
 def check_mesh(call: str, mesh: Mesh, batch_size: int) -> None:
@@ -95,27 +95,27 @@ def check_microbatches(
     devices: int = 1,
 ) -> None:
     """Refuse microbatches that are unequal, or whose gradients do not average to the batch's."""
-    here = f"`{call}(microbatches={microbatches}"
+    argument = f"`{call}(microbatches={microbatches}"
     if microbatches < 1:
-        raise ValueError(f"{here})`: at least one part is needed; pass microbatches >= 1")
+        raise ValueError(f"{argument})`: at least one part is needed; pass microbatches >= 1")
     if microbatches == 1:
         return
     if batch_size % (microbatches * devices):
         multiple = microbatches * devices
         parts = f"{microbatches} equal parts" + (f" on each of {devices} devices" if devices > 1 else "")
         raise ValueError(
-            f"{here})` cuts a batch into {parts}, got {batch_size} examples; pass a multiple of {multiple}, such as "
-            f"{-(-batch_size // multiple) * multiple}"
+            f"{argument})` cuts a batch into {parts}, got {batch_size} examples; pass a multiple of {multiple}, such "
+            f"as {-(-batch_size // multiple) * multiple}"
         )
     if penalties:
         raise ValueError(
-            f"{here}, penalties=...)`: a penalty compares the examples of the whole batch, which is no mean over its "
-            "parts; pass microbatches=1, or no penalties"
+            f"{argument}, penalties=...)`: a penalty compares the examples of the whole batch, which is no mean over "
+            "its parts; pass microbatches=1, or no penalties"
         )
     if batch_norms(model):
         raise ValueError(
-            f"{here})`: `BatchNorm` looks at the whole batch, and would see a part of it only; pass microbatches=1, or "
-            'build the model with norm="group" or norm="none"'
+            f"{argument})`: `BatchNorm` looks at the whole batch, and would see a part of it only; pass "
+            'microbatches=1, or build the model with norm="group" or norm="none"'
         )
 
 

@@ -1,5 +1,4 @@
 import os
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,18 +9,18 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray
 
-from .. import data
 from .._draws import Draws
 from ..estimators import reparameterised
 from ..models import AbstractVAE
 from ..objectives import elbo
-from ._blocks import as_rows, order, paced, replicate, run_block
+from ._blocks import copy_to_devices, draw_order, make_rows, run_block, run_blocks
 from ._checks import check_fit
-from ._guard import last_sound, not_finite
-from ._measure import measurement
-from ._processes import agreed, held, told, writes
+from ._guard import count_sound, make_not_finite_error
+from ._measure import Best, Examples
+from ._processes import agree_on_steps, broadcast_run, keeps_directory, take_own_copy
+from ._recipe import Recipe, write_recipe
 from ._step import TrainState
-from ._store import open_store
+from ._store import Store, open_store
 
 
 class Fit(NamedTuple):
@@ -40,6 +39,16 @@ class Fit(NamedTuple):
     history: list[dict[str, Any]]
     state: TrainState
     best: AbstractVAE | None = None
+
+    def __repr__(self) -> str:
+        losses = [row["loss"] for row in self.history if row["split"] == "train"]
+        measured = [row["objective"] for row in self.history if row["split"] == "held_out"]
+        parts = [f"{int(self.state.step):,} steps"]
+        if losses:
+            parts.append(f"last loss {losses[-1]:.6g} nats")
+        if measured:
+            parts.append(f"held-out objective {measured[-1]:.6g} nats, the best {np.nanmax([-np.inf, *measured]):.6g}")
+        return f"<Fit of {type(self.model).__name__}: {'; '.join(parts)}>"
 
 
 def fit(
@@ -117,72 +126,81 @@ def fit(
     the batch and the last checkpoint; `OSError` where the directory holds a run and `resume` is false, is in use, or
     cannot be written.
     """
-    optimiser = optax.adam(1e-3) if optimiser is None else optimiser
+    recipe = write_recipe(
+        objective=objective, k=k, estimator=estimator, penalties=penalties, observe=observe, optimiser=optimiser,
+        batch_size=batch_size, microbatches=microbatches, mesh=mesh,
+    )  # fmt: skip
     check_fit(
-        model, xs, held_out, ys=ys, held_out_ys=held_out_ys, objective=objective, k=k, batch_size=batch_size,
+        model, xs, held_out, ys=ys, held_out_ys=held_out_ys, judgement=recipe.judgement, batch_size=batch_size,
         epochs=epochs, observe=observe, held_out_every=held_out_every, checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every, resume=resume, mesh=mesh, microbatches=microbatches, penalties=penalties,
+        checkpoint_every=checkpoint_every, resume=resume, mesh=mesh, microbatches=microbatches,
     )  # fmt: skip
-    observe = data.scale if observe is None else observe
     held_out_key, key = jr.split(key)
-    settings = dict(
-        objective=objective, k=k, estimator=estimator, penalties=tuple(penalties), observe=observe,
-        optimiser=optimiser, batch_size=batch_size, microbatches=microbatches, mesh=mesh,
-    )  # fmt: skip
-    data_set = replicate((jnp.asarray(xs), None if ys is None else jnp.asarray(ys)), mesh)
-    steps = len(xs) // batch_size
-    total, held_out_every = epochs * steps, held_out_every or steps
-    measure = measurement(xs, ys, held_out, held_out_ys, objective=objective, k=k, observe=observe)
-    directory = checkpoint if writes(mesh) else None
+    examples = Examples(xs, ys, held_out, held_out_ys)
+    directory = checkpoint if keeps_directory(mesh) else None
     with open_store(directory, checkpoint_every, examples=len(xs), batch_size=batch_size) as store:
-        best = None if held_out is None else model
-        *found, history = store.restore(TrainState(model, optimiser, key=key), best, resume=resume)
-        (state, best), history = told(tuple(found), history, mesh)
-        shared, done = replicate(state, mesh), int(state.step)
-        state = held(shared, mesh)
-        measured = [row["objective"] for row in history if row["split"] == "held_out"]
-        highest = max(filter(np.isfinite, measured), default=-np.inf)
-        block, visited, batches = 1, -1, None
+        start = (TrainState(model, recipe.optimiser, key=key), None if held_out is None else model)
+        *found, history = store.restore(*start, resume=resume)
+        (state, highest), history = broadcast_run(tuple(found), history, mesh)
+        best = Best(highest, examples, recipe, history, key=held_out_key)
 
-        def record(rows):
+        def record(rows: list[dict[str, Any]]) -> None:
             store.append(rows)
             history.extend(rows)
             if callback is not None and rows:
                 callback(rows)
 
-        with _bar(total * batch_size, done * batch_size, progress) as bar:
-            while done < total:
-                epoch, first = divmod(done, steps)
-                if epoch != visited:
-                    visited, batches = epoch, order(shared.key, jnp.uint32(epoch), len(xs))
-                # A block ends wherever something is due; where it ends changes nothing else.
-                ahead = min(block, steps - first, held_out_every - done % held_out_every, store.steps_ahead(done))
-                count = agreed(0 if stop is not None and stop(history) else ahead, mesh)
-                if count == 0:
-                    break
-                started = time.perf_counter()
-                shared, metrics = run_block(shared, data_set, batches, jnp.int32(first), jnp.int32(count), **settings)
-                state = held(shared, mesh)
-                done += count
-                rows = as_rows(metrics, count, done, epoch)
-                seconds = time.perf_counter() - started
-                block = paced(block, seconds / count)
-                store.timed(done, count, seconds)
-                sound = last_sound(rows, state)
-                record(rows[:sound])
-                if sound < count:
-                    batch = np.asarray(batches)[(first + sound) * batch_size :][:batch_size]
-                    raise not_finite(rows[sound], batch, store.newest())
-                if held_out is not None and done % held_out_every == 0:
-                    value = measure(state.model, held_out_key)
-                    record([dict(step=done, epoch=epoch, split="held_out", objective=value)])
-                    if value > highest:
-                        best, highest = state.model, value
-                store.save(state, best, due=True)
-                bar.set_postfix(loss=f"{rows[-1]['loss']:.4g}", refresh=False)
-                bar.update(count * batch_size)
-        store.save(state, best)
-    return Fit(state.model, history, state, best if highest > -np.inf else None)
+        def stop_now() -> bool:
+            return stop is not None and stop(history)
+
+        state = _train(
+            state, recipe, best, store, epochs=epochs, held_out_every=held_out_every, record=record, stop_now=stop_now,
+            progress=progress,
+        )  # fmt: skip
+        store.save(state, best.model)
+    return Fit(state.model, history, state, best.found)
+
+
+def _train(
+    state: TrainState, recipe: Recipe, best: Best, store: Store, *, epochs: int, held_out_every: int | None,
+    record: Callable, stop_now: Callable[[], bool], progress: bool,
+) -> TrainState:  # fmt: skip
+    """Trains to the end of the last epoch; records, measures and saves on the way."""
+    mesh, batch_size = recipe.mesh, recipe.batch_size
+    xs, ys, held_out, _ = best.examples
+    steps = len(xs) // batch_size
+    every, total, done = held_out_every or steps, epochs * steps, int(state.step)
+    data_set = copy_to_devices((jnp.asarray(xs), None if ys is None else jnp.asarray(ys)), mesh)
+    # All devices hold the whole state; what this process does alone it does with its own copy.
+    shared = copy_to_devices(state, mesh)
+    state = take_own_copy(shared, mesh)
+
+    def limit(done: int, at_most: int) -> int:
+        # A block ends wherever something is due.
+        due = min(at_most, every - done % every, store.steps_until_due(done))
+        return agree_on_steps(0 if stop_now() else due, mesh)
+
+    blocks = run_blocks(
+        lambda state, order, first, count: run_block(state, data_set, order, first, count, recipe),
+        lambda epoch: draw_order(shared.key, jnp.uint32(epoch), len(xs)),
+        shared, done=done, total=total, steps=steps, limit=limit,
+    )  # fmt: skip
+    with _bar(total * batch_size, done * batch_size, progress) as bar:
+        for block in blocks:
+            state = take_own_copy(block.state, mesh)
+            rows = make_rows(block.columns, block.taken, block.done, block.epoch)
+            store.append_timing(block.done, block.taken, block.seconds)
+            sound = count_sound(rows, state)
+            record(rows[:sound])
+            if sound < block.taken:
+                batch = np.asarray(block.order)[(block.first + sound) * batch_size :][:batch_size]
+                raise make_not_finite_error(rows[sound], batch, store.newest())
+            if held_out is not None and block.done % every == 0:
+                record([best.measure(state.model, block.done, block.epoch)])
+            store.save(state, best.model, due=True)
+            bar.set_postfix(loss=f"{rows[-1]['loss']:.4g}", refresh=False)
+            bar.update(block.taken * batch_size)
+    return state
 
 
 def _bar(total: int, done: int, progress: bool):

@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,19 +6,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
-from .. import data
-from ..estimators import reparameterised
 from ..models import AbstractVAE
-from ..objectives import elbo
-from ._blocks import as_rows, block_of, order, paced, replicate, split
+from ._blocks import copy_to_devices, divide_batch, draw_order, make_rows, run_blocks, take_steps
 from ._checks import check_fit, check_many
 from ._fit import Fit
-from ._guard import is_finite
-from ._measure import measurement
+from ._measure import Best, Examples
+from ._recipe import write_recipe
 from ._step import TrainState
 
 
@@ -64,79 +59,64 @@ def fit_many(
     **Raises:** `ValueError` where `fit` would, or the models, values and keys do not fit together.
     """
     values = list(values) if values is not None else [0.0] * len(models)
-    settings = _nothing if settings is None else settings
+    settings = _vary_nothing if settings is None else settings
     check_many(models, values, keys, common, mesh)
-    defaults = dict(
-        objective=elbo, k=1, observe=data.scale, optimiser=_ADAM, estimator=reparameterised, penalties=(),
-        microbatches=1,
-    )  # fmt: skip
-    common = defaults | {name: value for name, value in common.items() if value is not None}
-    alone = [common | settings(value) for value in values]
-    for model, own in zip(models, alone):
+    common = {name: value for name, value in common.items() if value is not None} | dict(batch_size=batch_size)
+    recipes = [write_recipe(**(common | settings(value))) for value in values]
+    for model, recipe in zip(models, recipes):
         check_fit(
-            model, xs, held_out, ys=ys, held_out_ys=held_out_ys, objective=own["objective"], k=own["k"],
-            batch_size=batch_size, epochs=epochs, observe=own["observe"], microbatches=own["microbatches"],
-            penalties=own["penalties"],
+            model, xs, held_out, ys=ys, held_out_ys=held_out_ys, judgement=recipe.judgement, batch_size=batch_size,
+            epochs=epochs, observe=recipe.observe, microbatches=recipe.microbatches,
         )  # fmt: skip
     held_out_keys, run_keys = zip(*(jr.split(key) for key in keys))
-    states = [TrainState(model, own["optimiser"], key=key) for model, own, key in zip(models, alone, run_keys)]
+    examples = Examples(xs, ys, held_out, held_out_ys)
+    bests = [Best(model, examples, own, [], key=key) for model, own, key in zip(models, recipes, held_out_keys)]
+    states = [TrainState(model, own.optimiser, key=key) for model, own, key in zip(models, recipes, run_keys)]
     stacked, static = _stack(states)
-    stacked, traced = split((stacked, jnp.asarray(values, jnp.float32)), mesh)
-    data_set = replicate((jnp.asarray(xs), None if ys is None else jnp.asarray(ys)), mesh)
-    judged = ("objective", "k", "observe")
-    measures = [
-        measurement(xs, ys, held_out, held_out_ys, **{name: own[name] for name in judged}) for own in alone
-    ]  # fmt: skip
+    stacked, traced = divide_batch((stacked, jnp.asarray(values, jnp.float32)), mesh)
+    data_set = copy_to_devices((jnp.asarray(xs), None if ys is None else jnp.asarray(ys)), mesh)
     histories: list[list[dict[str, Any]]] = [[] for _ in models]
-    best, highest = list(models), [-np.inf] * len(models)
-    steps, block = len(xs) // batch_size, 1
-    for epoch in range(epochs):
-        orders = split(_orders(stacked.key, jnp.uint32(epoch), len(xs)), mesh)
-        first = 0
-        while first < steps:
-            count, started = min(block, steps - first), time.perf_counter()
-            stacked, metrics = _run_many(
-                stacked, static, traced, data_set, orders, jnp.int32(first), jnp.int32(count),
-                settings=settings, batch_size=batch_size, common=common,
-            )  # fmt: skip
-            first += count
-            metrics = {name: np.asarray(column) for name, column in metrics.items()}
-            for i, history in enumerate(histories):
-                own_metrics = {name: column[i] for name, column in metrics.items()}
-                history += as_rows(own_metrics, count, epoch * steps + first, epoch)
-            block = paced(block, (time.perf_counter() - started) / count)
-        if held_out is not None:
-            for i, state in enumerate(_unstack(stacked, static, len(models))):
-                value = measures[i](state.model, held_out_keys[i]) if is_finite(state.model) else float("nan")
-                histories[i].append(dict(step=(epoch + 1) * steps, epoch=epoch, split="held_out", objective=value))
-                if value > highest[i]:
-                    best[i], highest[i] = state.model, value
+    steps, run_keys = len(xs) // batch_size, stacked.key
+    blocks = run_blocks(
+        lambda stacked, orders, first, count: _run_many(
+            stacked, static, traced, data_set, orders, first, count, settings=settings, common=common
+        ),
+        lambda epoch: divide_batch(_draw_orders(run_keys, jnp.uint32(epoch), len(xs)), mesh),
+        stacked, done=0, total=epochs * steps, steps=steps, limit=lambda done, at_most: at_most,
+    )  # fmt: skip
+    for block in blocks:
+        stacked = block.state
+        for i, history in enumerate(histories):
+            columns = {name: column[i] for name, column in block.columns.items()}
+            history += make_rows(columns, block.taken, block.done, block.epoch)
+        if held_out is not None and block.done % steps == 0:
+            for state, best, history in zip(_unstack(stacked, static, len(models)), bests, histories):
+                history.append(best.measure(state.model, block.done, block.epoch))
     return [
-        Fit(state.model, history, state, model if value > -np.inf else None)
-        for state, history, model, value in zip(_unstack(stacked, static, len(models)), histories, best, highest)
+        Fit(state.model, history, state, best.found)
+        for state, history, best in zip(_unstack(stacked, static, len(models)), histories, bests)
     ]
 
 
-_ADAM = optax.adam(1e-3)
-
-
-def _nothing(value: Any) -> dict[str, Any]:
+def _vary_nothing(value: Any) -> dict[str, Any]:
     return {}
 
 
 @eqx.filter_jit
-def _orders(keys, epoch, n):
-    """The order of the examples in this epoch for each model, made where its model is."""
-    return jax.vmap(lambda key: order(key, epoch, n))(keys)
+def _draw_orders(keys, epoch, n):
+    """Draws the order of the examples in an epoch for each model, where its model is."""
+    return jax.vmap(lambda key: draw_order(key, epoch, n))(keys)
 
 
 @eqx.filter_jit
-def _run_many(stacked, static, values, data_set, orders, first, count, *, settings, batch_size, common):
+def _run_many(stacked, static, values, data_set, orders, first, count, *, settings, common):
+    """Does what `run_block` does, for each model with its own value, under `jax.vmap`."""
+
     def run(dynamic, value, order):
-        state = eqx.combine(dynamic, static)
-        own = common | settings(value)
-        state, block = block_of(state, data_set, order, first, count, batch_size=batch_size, mesh=None, **own)
-        return eqx.filter(state, eqx.is_array), block
+        # The mesh has a model on each device, so that no batch is divided.
+        recipe = write_recipe(**(common | settings(value)))
+        state, columns = take_steps(eqx.combine(dynamic, static), data_set, order, first, count, recipe)
+        return eqx.filter(state, eqx.is_array), columns
 
     return jax.vmap(run)(stacked, values, orders)
 

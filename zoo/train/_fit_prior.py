@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,11 +12,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
 from ..evaluate import check_evaluation, draw_latents
-from ..models import AbstractVAE, ConditionalVAE, given
+from ..models import ConditionalVAE, given
 from ..priors import AbstractBorrowingPrior, AbstractPrior, ConditionalMixture, MixtureOfNormals
-
-
-Model = TypeVar("Model", bound=AbstractVAE)
+from ._step import Model
 
 
 def fit_prior(

@@ -12,10 +12,11 @@ from .. import data
 from ..models import AbstractVAE, check_labels, given
 from ..nn import is_batch_norm
 from ..posteriors import GumbelSoftmax
+from ._step import Model
 
 
 def freeze(
-    model: AbstractVAE,
+    model: Model,
     xs: Array | np.ndarray,
     *,
     ys: Array | np.ndarray | None = None,
@@ -23,7 +24,7 @@ def freeze(
     examples: int = 2048,
     batch_size: int = 256,
     key: PRNGKeyArray,
-) -> AbstractVAE:
+) -> Model:
     r"""The model with every `nn.BatchNorm` replaced by the fixed `nn.ChannelAffine` of the population.
 
     Layer after layer in the order of execution, the input's mean and variance are measured on real examples

@@ -8,21 +8,23 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from ..models import AbstractVAE
-from ._step import TrainState, skipped
+from ._step import TrainState, count_skipped
 
 
-def last_sound(rows: list[dict[str, Any]], state: TrainState) -> int:
-    """How many of a block's rows training may go on from: all, unless a loss or a gradient was not finite.
+def count_sound(rows: list[dict[str, Any]], state: TrainState) -> int:
+    """Counts the steps of a block before the first whose loss or gradient is not finite.
 
-    An optimiser that leaves such batches out goes on for as long as its model is finite.
+    All of them count where the optimiser leaves such batches out (`optax.apply_if_finite`) and the weights are finite.
+
+    **Arguments:** `rows`: the block's rows of the history; `state`: after the block.
     """
     bad = [i for i, row in enumerate(rows) if not np.isfinite([row["loss"], row["gradient_norm"]]).all()]
-    forgiven = not bad or (skipped(state.opt_state) and bool(is_finite(state.model)))
+    forgiven = not bad or (count_skipped(state.opt_state) and bool(is_finite(state.model)))
     return len(rows) if forgiven else bad[0]
 
 
-def not_finite(row: dict[str, Any], batch: Any, newest: Path | None) -> FloatingPointError:
-    """The error that names the step, the examples of its batch and the checkpoint before it."""
+def make_not_finite_error(row: dict[str, Any], batch: Any, newest: Path | None) -> FloatingPointError:
+    """Makes the error that names the step, the examples of its batch and the checkpoint before it."""
     indices = np.array2string(np.asarray(batch), separator=", ", max_line_width=10**9, threshold=1000)
     return FloatingPointError(
         f"`fit` stopped at step {row['step']}: loss {row['loss']}, gradient norm {row['gradient_norm']}; lower the "
@@ -34,7 +36,7 @@ def not_finite(row: dict[str, Any], batch: Any, newest: Path | None) -> Floating
 
 @eqx.filter_jit
 def is_finite(model: AbstractVAE) -> Bool[Array, ""]:
-    """Whether all the weights are.
+    """Whether all weights of a model are finite numbers.
 
     **Arguments:** `model`: any model, trained or not.
     """

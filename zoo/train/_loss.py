@@ -10,6 +10,7 @@ from .._draws import Draws
 from ..estimators import reparameterised
 from ..models import AbstractVAE, draw_keys, given
 from ..penalties import AbstractBorrowingPenalty
+from ._judgement import Judgement
 
 
 def loss(
@@ -39,31 +40,34 @@ def loss(
       that makes such a function of the model.
     - `key`: for the draws and the penalties.
     """
-    keys, penalty_key = batch_keys(key, len(xs))
-    return loss_and_draws(
-        model, xs, ys, keys, objective=objective, k=k, estimator=estimator, penalties=penalties,
-        penalty_key=penalty_key,
-    )[0]  # fmt: skip
+    keys, penalty_key = split_batch_key(key, len(xs))
+    value, _ = judge_batch(Judgement(objective, k, estimator, penalties), model, xs, ys, keys, penalty_key=penalty_key)
+    return value
 
 
-def batch_keys(key: PRNGKeyArray, n: int) -> tuple[Key[Array, " n"], PRNGKeyArray]:
-    """The keys of each example's draws, and of the penalties."""
+def split_batch_key(key: PRNGKeyArray, n: int) -> tuple[Key[Array, " n"], PRNGKeyArray]:
+    """Makes the keys of each example's draws, and that of the penalties."""
     draw_key, penalty_key = jr.split(key)
     return jr.split(draw_key, n), penalty_key
 
 
-def loss_and_draws(
-    model, xs, ys, keys, *, objective, k, estimator, penalties, penalty_key, axis_name: str | None = "batch"
+def judge_batch(
+    judgement: Judgement, model: AbstractVAE, xs, ys, keys, *, axis_name: str | None = "batch", penalty_key
 ) -> tuple[Scalar, Draws]:
-    """`loss`, with the batch of draws that it judged. `axis_name`: by which layers know the batch, if they may."""
+    """Computes the loss of a batch, and the draws of which it is the loss.
 
-    def judged(x, y, key):
-        here = given(model, y)
-        return estimator(objective, here.propose(x, here.posterior(x), draw_keys(key, k)))
+    **Arguments:** `keys`: one for each example; `axis_name`: the name by which layers average over the batch, or `None`
+    where they must not.
+    """
 
-    values, draws = jax.vmap(judged, axis_name=axis_name)(xs, ys, keys)
+    def judge(x, y, key):
+        of_label = given(model, y)
+        proposal = of_label.propose(x, of_label.posterior(x), draw_keys(key, judgement.k))
+        return judgement.estimator(judgement.objective, proposal)
+
+    values, draws = jax.vmap(judge, axis_name=axis_name)(xs, ys, keys)
     value = -jnp.mean(values)
-    for i, penalty in enumerate(penalties):
+    for i, penalty in enumerate(judgement.penalties):
         penalty = penalty.of(model, ys) if isinstance(penalty, AbstractBorrowingPenalty) else penalty
         value = value + penalty(draws, key=jr.fold_in(penalty_key, i))
     return value, draws

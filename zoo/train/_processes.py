@@ -17,20 +17,25 @@ def is_shared(mesh: Mesh | None) -> bool:
     return mesh is not None and mesh.is_multi_process
 
 
-def writes(mesh: Mesh | None) -> bool:
-    """Whether this process is the one that keeps the run's directory."""
+def keeps_directory(mesh: Mesh | None) -> bool:
+    """Whether this process is the one that writes to the run's directory."""
     return not is_shared(mesh) or jax.process_index() == 0
 
 
-def held(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """What lies whole on every device of the mesh, on the first of this process: using it needs no other."""
+def take_own_copy(tree: PyTree, mesh: Mesh | None) -> PyTree:
+    """Takes what lies whole on every device of the mesh from the first device of this process alone.
+
+    A computation with it needs no other device, and so no other process.
+    """
     if mesh is None:
         return tree
     return jax.tree.map(lambda leaf: leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf, tree)
 
 
-def told(state: PyTree, history: list[dict[str, Any]], mesh: Mesh | None) -> tuple[PyTree, list[dict[str, Any]]]:
-    """The state and the history of process 0, in every process.
+def broadcast_run(
+    state: PyTree, history: list[dict[str, Any]], mesh: Mesh | None
+) -> tuple[PyTree, list[dict[str, Any]]]:
+    """Sends the state and the history of process 0 to every process.
 
     **Raises:** `ValueError` where this process would train something else, naming both sides.
     """
@@ -38,18 +43,19 @@ def told(state: PyTree, history: list[dict[str, Any]], mesh: Mesh | None) -> tup
         return state, history
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "state.safetensors"
-        if writes(mesh):
+        if keeps_directory(mesh):
             save(file, state)
-        message = _broadcast(file.read_bytes() if writes(mesh) else b"")
+        message = _broadcast(file.read_bytes() if keeps_directory(mesh) else b"")
         history = json.loads(_broadcast(json.dumps(history).encode()))
-        if writes(mesh):
+        if keeps_directory(mesh):
             return state, history
         file.write_bytes(message)
         return load(file, like=state, allow_nonfinite=True), history
 
 
-def agreed(steps: int, mesh: Mesh | None) -> int:
-    """How many steps all processes take next: as many as process 0 would; none if any of them has to stop.
+def agree_on_steps(steps: int, mesh: Mesh | None) -> int:
+    """Agrees with the other processes how many steps all take next: as many as process 0 would, but 0 if any has to
+    stop.
 
     How long a step takes, and which signals arrive, each of them sees differently.
     """
@@ -60,7 +66,7 @@ def agreed(steps: int, mesh: Mesh | None) -> int:
 
 
 def _broadcast(message: bytes) -> bytes:
-    """The message of process 0; what the others pass has no part in it."""
+    """Sends the message of process 0 to all; what the others pass has no part in it."""
     length = int(multihost_utils.broadcast_one_to_all(np.int32(len(message))))
     buffer = np.zeros(length, np.uint8)
     if jax.process_index() == 0:

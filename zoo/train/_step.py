@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,11 +11,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from .._custom_types import Scalar
 from ..estimators import reparameterised
 from ..models import AbstractVAE
-from ..objectives import at_step
 from ._checks import check_mesh, check_microbatches
-from ._gradient import metrics_and_gradient
+from ._gradient import differentiate_loss
+from ._judgement import Judgement
 
 
+Model = TypeVar("Model", bound=AbstractVAE)
 METRICS = ("loss", "elbo", "log_likelihood", "rate", "gradient_norm")
 
 
@@ -53,7 +54,7 @@ def step(
     microbatches: int = 1,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Scalar]]:
-    """One step of the optimiser on one batch.
+    """Takes one step of the optimiser on one batch.
 
     **Arguments:** `state`: a `TrainState`; `xs`: what the model sees, `(batch, ...)` floats; `optimiser`: the
     one that made the state; `microbatches`, `mesh`: as in `fit`; the others as in `loss`.
@@ -67,30 +68,35 @@ def step(
         check_mesh("step", mesh, len(xs))
         devices = mesh.size
     check_microbatches("step", state.model, microbatches, batch_size=len(xs), penalties=penalties, devices=devices)
-    settings = dict(objective=objective, k=k, estimator=estimator, penalties=penalties)
-    return advance(state, xs, ys, optimiser=optimiser, microbatches=microbatches, mesh=mesh, **settings)
+    judgement = Judgement(objective, k, estimator, penalties)
+    return advance(state, xs, ys, judgement, optimiser, microbatches=microbatches, mesh=mesh)
 
 
-def advance(state: TrainState, xs, ys, *, objective, optimiser, **settings):
-    """`step` without its own jit, for use inside a larger program."""
-    objective = at_step(objective, state.step)
-    _, draw_key = step_keys(state)
-    metrics, gradient = metrics_and_gradient(state.model, xs, ys, objective=objective, **settings, key=draw_key)
+def advance(
+    state: TrainState, xs, ys, judgement: Judgement, optimiser: optax.GradientTransformation, *, microbatches: int,
+    mesh: Mesh | None,
+) -> tuple[TrainState, dict[str, Scalar]]:  # fmt: skip
+    """Takes one step inside a larger program; `step` is this in a program of its own."""
+    judgement = judgement.at(state.step)
+    _, draw_key = split_step_key(state)
+    metrics, gradient = differentiate_loss(
+        state.model, xs, ys, judgement, microbatches=microbatches, mesh=mesh, key=draw_key
+    )
     with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
         updates, opt_state = optimiser.update(gradient, state.opt_state, eqx.filter(state.model, eqx.is_inexact_array))
-    metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)} | skipped(opt_state)
+    metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)} | count_skipped(opt_state)
     after = (eqx.apply_updates(state.model, updates), opt_state, state.step + 1)
     return eqx.tree_at(lambda s: (s.model, s.opt_state, s.step), state, after), metrics
 
 
-def step_keys(state: TrainState) -> tuple[PRNGKeyArray, PRNGKeyArray]:
-    """The keys of this step: for what the model sees of the data, and for its draws."""
+def split_step_key(state: TrainState) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """Makes the keys of this step: for what the model sees of the data, and for its draws."""
     observe_key, draw_key = jr.split(jr.fold_in(state.key, state.step))
     return observe_key, draw_key
 
 
-def skipped(opt_state: PyTree) -> dict[str, Int[Array, ""]]:
-    """How many updates `optax.apply_if_finite` has left out, where it is part of the optimiser."""
+def count_skipped(opt_state: PyTree) -> dict[str, Int[Array, ""]]:
+    """Counts the updates that `optax.apply_if_finite` has left out, where it is part of the optimiser."""
     is_guard = lambda node: isinstance(node, optax.ApplyIfFiniteState)
     guards = [node for node in jax.tree.leaves(opt_state, is_leaf=is_guard) if is_guard(node)]
     return {"skipped": guards[0].total_notfinite} if guards else {}

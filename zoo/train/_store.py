@@ -76,15 +76,15 @@ class Store:
         if self.directory is not None:
             append_rows(self.directory / HISTORY, rows)
 
-    def timed(self, step: int, steps: int, seconds: float) -> None:
+    def append_timing(self, step: int, steps: int, seconds: float) -> None:
         """Note how long the `steps` up to this one took by the clock on the wall, compilation included."""
         if self.directory is not None:
             rate = steps * self.fixed["batch_size"] / seconds
             row = dict(step=step, steps=steps, seconds=round(seconds, 6), images_per_second=round(rate, 1))
             append_rows(self.directory / TIMING, [row])
 
-    def steps_ahead(self, step: int) -> int:
-        """Steps to the next checkpoint, or more than any block has."""
+    def steps_until_due(self, step: int) -> int:
+        """The number of steps to the next checkpoint, or more than any block has."""
         every = self.every or _EVERY
         return every - step % every if self._may_save() else sys.maxsize
 
