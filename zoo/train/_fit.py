@@ -96,7 +96,9 @@ def fit(
       uint8 is divided by 255 and floats are taken as they are.
     - `optimiser`: from optax; `optax.adam(1e-3)` unless given. Schedules, clipping and weight decay are optax's.
       With `optax.apply_if_finite(optimiser, n)` a batch whose gradient is not finite changes nothing, up to n of
-      them in a row; the history counts them as `skipped`. `train.average(optimiser)` averages the weights.
+      them in a row; the history counts them as `skipped`. `train.average(optimiser)` averages the weights. Optimisers
+      that need more than the gradient get it (`optax.contrib.reduce_on_plateau`, `optax.lbfgs`): the batch's loss,
+      and that loss as a function of the weights, with the same draws.
     - `microbatches`: parts of equal size into which each batch is cut. Their gradients are taken one after the other
       and averaged: the same gradient to rounding, in as much less memory. Not with penalties or `BatchNorm`, for
       which the batch is more than its examples.

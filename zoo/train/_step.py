@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -79,14 +80,39 @@ def advance(
     """Takes one step inside a larger program; `step` is this in a program of its own."""
     judgement = judgement.at(state.step)
     _, draw_key = split_step_key(state)
-    metrics, gradient = differentiate_loss(
-        state.model, xs, ys, judgement, microbatches=microbatches, mesh=mesh, key=draw_key
-    )
+    params, static = eqx.partition(state.model, eqx.is_inexact_array)
+
+    def differentiate(params):
+        model = eqx.combine(params, static)
+        return differentiate_loss(model, xs, ys, judgement, microbatches=microbatches, mesh=mesh, key=draw_key)
+
+    metrics, gradient = differentiate(params)
     with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
-        updates, opt_state = optimiser.update(gradient, state.opt_state, eqx.filter(state.model, eqx.is_inexact_array))
+        updates, opt_state = optax.with_extra_args_support(optimiser).update(
+            gradient, state.opt_state, params, value=metrics["loss"], grad=gradient, value_fn=_loss_of(differentiate)
+        )
     metrics = metrics | {"gradient_norm": optax.tree.norm(gradient)} | count_skipped(opt_state)
     after = (eqx.apply_updates(state.model, updates), opt_state, state.step + 1)
     return eqx.tree_at(lambda s: (s.model, s.opt_state, s.step), state, after), metrics
+
+
+def _loss_of(differentiate: Callable) -> Callable[[PyTree], Scalar]:
+    """Makes the loss of the step's batch a function of the weights, with the same draws: for a line search.
+
+    Its derivative is the gradient that training takes, over microbatches and devices too. Nothing of it is traced
+    unless the optimiser calls it.
+    """
+
+    @jax.custom_jvp
+    def value_fn(params):
+        return differentiate(params)[0]["loss"]
+
+    @value_fn.defjvp
+    def differentiate_value(primals, tangents):
+        metrics, gradient = differentiate(*primals)
+        return metrics["loss"], optax.tree.vdot(gradient, *tangents)
+
+    return value_fn
 
 
 def split_step_key(state: TrainState) -> tuple[PRNGKeyArray, PRNGKeyArray]:
