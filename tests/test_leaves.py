@@ -43,7 +43,7 @@ MADE |= {
 }
 MADE |= {f"{name} prior": lambda key, prior=prior: zoo.MLPVAE((1, 4, 4), 2, networks=SMALL, prior=prior(key), key=key)
          for name, prior in PRIORS.items()}  # fmt: skip
-MADE |= {f"{name} posterior": lambda key, family=family: zoo.MLPVAE(3, 2, networks=SMALL, posterior=family(key), key=key)
+MADE |= {f"{name} posterior": lambda key, make=family: zoo.MLPVAE(3, 2, networks=SMALL, posterior=make(key), key=key)
          for name, family in POSTERIORS.items()}  # fmt: skip
 MADE |= {f"{name} likelihood": lambda key, family=family: zoo.MLPVAE(3, 2, networks=SMALL, likelihood=family, key=key)
          for name, family in LIKELIHOODS.items()}  # fmt: skip

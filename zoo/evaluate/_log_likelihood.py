@@ -128,4 +128,10 @@ def bound(
 
 
 def _judge_draws(model, x, *, objective, k, key):
-    return objective(model.draw(x, k=k, key=key))
+    value = objective(model.draw(x, k=k, key=key))
+    if value.shape != ():
+        raise ValueError(
+            f"`bound(objective=...)` needs a scalar for the draws of one example, got shape {value.shape}; reduce over "
+            "k in it"
+        )
+    return value

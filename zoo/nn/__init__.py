@@ -44,7 +44,6 @@ from ._stochastic import (
     Deterministic as Deterministic,
     Stochastic as Stochastic,
     give_keys as give_keys,
-    settle as settle,
 )
 from ._strided import (
     StridedDecoder as StridedDecoder,

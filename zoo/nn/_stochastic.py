@@ -70,13 +70,5 @@ def give_keys(model: Tree, *, key: PRNGKeyArray) -> Tree:
     return jax.tree.unflatten(structure, nodes) if places else model
 
 
-def settle(model: Tree) -> Tree:
-    """The model with its `Stochastic` networks in inference mode.
-
-    **Arguments:** `model`: any tree of modules.
-    """
-    return jax.tree.map(lambda node: node.frozen() if _is_stochastic(node) else node, model, is_leaf=_is_stochastic)
-
-
 def _is_stochastic(node: Any) -> bool:
     return isinstance(node, Stochastic)

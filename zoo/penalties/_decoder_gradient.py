@@ -38,7 +38,8 @@ class DecoderGradient(AbstractBorrowingPenalty):
 
     **Fields:** `weight`: $\lambda \geq 0$.
 
-    **Raises:** `ValueError` for a negative weight, a batch of one and latents without gradients, such as codes.
+    **Raises:** `ValueError` for a negative weight, random draws, a batch of one and latents without gradients, such as
+    codes.
 
     Ghosh et al., 2020, [From variational to deterministic autoencoders](https://arxiv.org/abs/1903.12436), section 3.1
     (RAE-GP); Hutchinson, "A stochastic estimator of the trace", 1990, for the estimate.
@@ -56,6 +57,11 @@ class DecoderGradient(AbstractBorrowingPenalty):
             return jnp.sum(pull(jr.rademacher(key, mean.shape, mean.dtype))[0] ** 2)
 
         def penalty(draws: Draws, *, key: PRNGKeyArray) -> Scalar:
+            if draws.log_posterior is not None:
+                raise ValueError(
+                    "`penalties.DecoderGradient` keeps the decoder of a deterministic autoencoder smooth, but these "
+                    "draws are random; pass `posterior=posteriors.Point`, or leave it out"
+                )
             if not jnp.issubdtype(latents("DecoderGradient", draws).dtype, jnp.floating):
                 raise ValueError(
                     f"`penalties.DecoderGradient` needs latents with gradients, got dtype {draws.z.dtype}; leave it out"

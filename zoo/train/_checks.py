@@ -3,15 +3,16 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
 from jax.sharding import AxisType, Mesh
 
-from .._draws import Draws
+from .. import data
 from ..evaluate import check_evaluation, check_examples
 from ..models import AbstractVAE, check_labels
 from ..nn import batch_norms
-from ..objectives import at_step
 from ._judgement import Judgement
+from ._loss import judge_batch, split_batch_key
 
 
 def check_fit(
@@ -62,7 +63,7 @@ def check_fit(
     check_microbatches(
         "fit", model, microbatches, batch_size=batch_size, penalties=judgement.penalties, devices=devices
     )
-    check_objective(judgement.objective, judgement.k)
+    check_judgement(judgement, model, xs, ys, observe=observe, batch_size=batch_size)
     judgement.check_length(epochs * (len(xs) // batch_size))
 
 
@@ -141,11 +142,20 @@ def check_many(models: Sequence, values: Sequence, keys: Any, common: dict[str, 
         )
 
 
-def check_objective(objective: Callable, k: int) -> None:
-    """Let the objective refuse its parameters or this k: it is asked for the shape of its value only."""
-    draws = jax.eval_shape(lambda: Draws(jnp.zeros((k, 1)), *([jnp.zeros(k)] * 3), kl=jnp.zeros(())))
-    value = jax.eval_shape(at_step(objective, 0), draws)
-    if getattr(value, "shape", None) != ():
-        raise ValueError(
-            f"`fit(objective=...)` needs a scalar for the draws of one example, got {value}; reduce over k in it"
-        )
+def check_judgement(
+    judgement: Judgement, model: AbstractVAE, xs: Any, ys: Any, *, observe: Callable | None, batch_size: int
+) -> None:
+    """Refuse an objective, an estimator and penalties that cannot judge this model, by the shapes of one batch.
+
+    **Raises:** `ValueError` of whatever cannot do with the draws of this model, with the way out.
+    """
+    observe = data.scale if observe is None else observe
+
+    def judge(model, xs, ys, key):
+        keys, penalty_key = split_batch_key(key, batch_size)
+        seen = jax.vmap(lambda x, key: observe(x, key=key))(xs, keys)
+        return judge_batch(judgement.at(0), model, seen, ys, keys, penalty_key=penalty_key)[0]
+
+    # NumPy's 64 bits become JAX's 32.
+    batch = lambda rows: jax.ShapeDtypeStruct((batch_size, *rows.shape[1:]), jax.dtypes.canonicalize_dtype(rows.dtype))
+    eqx.filter_eval_shape(judge, model, batch(xs), None if ys is None else batch(np.asarray(ys)), jr.key(0))

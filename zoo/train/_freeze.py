@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
 from ..models import AbstractVAE, check_labels, given
-from ..nn import is_batch_norm
+from ..nn import Stochastic, is_batch_norm
 from ..posteriors import GumbelSoftmax
 from ._step import Model
 
@@ -30,7 +30,8 @@ def freeze(
     Layer after layer in the order of execution, the input's mean and variance are measured on real examples
     with all earlier layers already fixed and at the final weights. A frozen model scores one example by
     itself, whatever the batch; it is what is evaluated, drawn and saved. Relaxed categorical latents
-    (`posteriors.GumbelSoftmax`) become exact ones. A model without either is returned as it is.
+    (`posteriors.GumbelSoftmax`) become exact ones, and networks with dropout (`nn.Stochastic`) go into inference mode.
+    A model without any of these is returned as it is.
 
     **Arguments:**
 
@@ -44,8 +45,10 @@ def freeze(
 
     Wu & Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.2 (population statistics, "PreciseBN").
     """
-    if any(map(_is_relaxed, jtu.tree_leaves(model, is_leaf=_is_relaxed))):
-        model = jtu.tree_map(lambda leaf: leaf.frozen() if _is_relaxed(leaf) else leaf, model, is_leaf=_is_relaxed)
+    if any(map(_is_provisional, jtu.tree_leaves(model, is_leaf=_is_provisional))):
+        model = jtu.tree_map(
+            lambda leaf: leaf.frozen() if _is_provisional(leaf) else leaf, model, is_leaf=_is_provisional
+        )
     leaves, structure = jtu.tree_flatten(model, is_leaf=is_batch_norm)
     positions = [i for i, leaf in enumerate(leaves) if is_batch_norm(leaf)]
     if not positions:
@@ -62,8 +65,9 @@ def freeze(
     return jtu.tree_unflatten(structure, leaves)
 
 
-def _is_relaxed(leaf: Any) -> bool:
-    return isinstance(leaf, GumbelSoftmax)
+def _is_provisional(leaf: Any) -> bool:
+    """Whether it is for training alone and has a form for what comes after."""
+    return isinstance(leaf, GumbelSoftmax | Stochastic)
 
 
 def _score(model: AbstractVAE, x: Array, y: Array | None, observe: Any, key: PRNGKeyArray) -> Float[Array, ""]:

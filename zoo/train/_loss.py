@@ -9,6 +9,7 @@ from .._custom_types import Scalar
 from .._draws import Draws
 from ..estimators import reparameterised
 from ..models import AbstractVAE, draw_keys, given
+from ..nn import give_keys
 from ..penalties import AbstractBorrowingPenalty
 from ._judgement import Judgement
 
@@ -61,11 +62,17 @@ def judge_batch(
     """
 
     def judge(x, y, key):
-        of_label = given(model, y)
+        # Draws take the keys of small numbers; the last number is that of networks with dropout.
+        of_label = give_keys(given(model, y), key=jr.fold_in(key, 2**32 - 1))
         proposal = of_label.propose(x, of_label.posterior(x), draw_keys(key, judgement.k))
         return judgement.estimator(judgement.objective, proposal)
 
     values, draws = jax.vmap(judge, axis_name=axis_name)(xs, ys, keys)
+    if values.shape != keys.shape:
+        raise ValueError(
+            f"`objective` needs to give a scalar for the draws of one example, got shape {values.shape[1:]}; reduce "
+            "over k in it"
+        )
     value = -jnp.mean(values)
     for i, penalty in enumerate(judgement.penalties):
         penalty = penalty.of(model, ys) if isinstance(penalty, AbstractBorrowingPenalty) else penalty
