@@ -130,7 +130,7 @@ def test_a_pair_on_different_spaces_is_refused_however_it_came_about():
         (dict(objective=objectives.elbo_kl), "no closed-form KL"),
         (
             dict(objective=lambda draws: draws.log_weight, k=3),
-            r"a scalar for the draws of one example, got shape \(3,\)",
+            "a scalar for the draws of one example, got .* .3,.",
         ),
         (dict(penalties=[penalties.DecoderGradient()]), "deterministic autoencoder"),
         (dict(penalties=[penalties.commitment]), "codebook"),
@@ -146,7 +146,7 @@ def test_fit_refuses_what_cannot_judge_this_model_before_anything_compiles(optio
 
 def test_bound_refuses_an_objective_that_is_no_scalar():
     model = zoo.MLPVAE(3, 2, networks=SMALL, key=KEY)
-    with pytest.raises(ValueError, match=r"a scalar for the draws of one example, got shape \(2,\)"):
+    with pytest.raises(ValueError, match="a scalar for the draws of one example, got .* .2,."):
         zoo.bound(model, XS, objective=lambda draws: draws.log_weight, k=2, key=KEY)
 
 

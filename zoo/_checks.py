@@ -38,3 +38,13 @@ def check_weight(call: str, name: str, value: Real) -> None:
     """Refuse a weight that is negative, infinite or not a number."""
     if is_number(value) and not 0 <= value < float("inf"):
         raise ValueError(f"`{call}({name}={value})`: `{name}` weighs a penalty; pass a finite number >= 0")
+
+
+def check_scalar(call: str, value: Any) -> Scalar:
+    """The objective's value, if it is a scalar for the draws of one example."""
+    shape = getattr(value, "shape", ())
+    if shape != ():
+        raise ValueError(
+            f"`{call}` needs a scalar for the draws of one example, got an array of shape {shape}; reduce over k in it"
+        )
+    return value

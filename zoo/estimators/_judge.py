@@ -5,6 +5,7 @@ import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
+from .._checks import check_scalar
 from .._custom_types import Scalar
 from .._draws import Draws, Proposal
 
@@ -24,7 +25,9 @@ def held_latents(proposal: Proposal) -> Proposal:
 
 def judge(objective: Objective, draws: Draws, proposal: Proposal) -> Scalar:
     """The objective's value, `draws.fixed()` being within its reach."""
-    return objective(dataclasses.replace(draws, rescore=lambda: held_latents(proposal).score()))
+    return check_scalar(
+        "objective", objective(dataclasses.replace(draws, rescore=lambda: held_latents(proposal).score()))
+    )
 
 
 def check_reparameterised(call: str, proposal: Proposal) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_counts
+from .._checks import check_counts, check_scalar
 from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE, draw_keys
@@ -128,10 +128,4 @@ def bound(
 
 
 def _judge_draws(model, x, *, objective, k, key):
-    value = objective(model.draw(x, k=k, key=key))
-    if value.shape != ():
-        raise ValueError(
-            f"`bound(objective=...)` needs a scalar for the draws of one example, got shape {value.shape}; reduce over "
-            "k in it"
-        )
-    return value
+    return check_scalar("bound(objective=...)", objective(model.draw(x, k=k, key=key)))

@@ -68,11 +68,6 @@ def judge_batch(
         return judgement.estimator(judgement.objective, proposal)
 
     values, draws = jax.vmap(judge, axis_name=axis_name)(xs, ys, keys)
-    if values.shape != keys.shape:
-        raise ValueError(
-            f"`objective` needs to give a scalar for the draws of one example, got shape {values.shape[1:]}; reduce "
-            "over k in it"
-        )
     value = -jnp.mean(values)
     for i, penalty in enumerate(judgement.penalties):
         penalty = penalty.of(model, ys) if isinstance(penalty, AbstractBorrowingPenalty) else penalty
