@@ -29,7 +29,7 @@ def check_counts(call: str, *, at_least: int = 1, **counts: Any) -> None:
     """
     for name, count in counts.items():
         numbers = count if isinstance(count, tuple | list) else (count,)
-        if not all(isinstance(number, int | np.integer) and number >= at_least for number in numbers):
+        if not numbers or not all(isinstance(number, int | np.integer) and number >= at_least for number in numbers):
             wanted = "a whole number" if numbers is not count else "whole numbers"
             raise ValueError(f"`{call}({name}={count})` needs {wanted}; pass {name} >= {at_least}")
 

@@ -28,13 +28,3 @@ class AbstractBijection(eqx.Module):
 
 # What builds one, `(latent_size, *, key)`: a class such as `Coupling`, or a `functools.partial` with another width.
 Bijection = Callable[..., AbstractBijection]
-
-
-def check_latent_size(call: str, latent_size: int, least: int = 1) -> None:
-    if latent_size < least:
-        raise ValueError(f"`{call}(latent_size={latent_size})`: pass latent_size >= {least}")
-
-
-def check_width_size(call: str, width_size: int) -> None:
-    if width_size < 1:
-        raise ValueError(f"`{call}(width_size={width_size})`: pass at least 1 hidden unit")

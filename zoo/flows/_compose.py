@@ -1,7 +1,10 @@
+from typing import Any
+
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ._bijection import AbstractBijection, Bijection, Vector
 
@@ -54,6 +57,23 @@ class Flip(AbstractBijection):
         return y[::-1], jnp.zeros((), y.dtype)
 
 
+def sample_through(flow: AbstractBijection, base: Any, *, key: PRNGKeyArray) -> Vector:
+    """A draw of the base distribution, mapped forwards.
+
+    **Arguments:** `flow`: from the base's vectors; `base`: a distribution of vectors, with `sample`.
+    """
+    return flow.forward(base.sample(key=key))[0]
+
+
+def log_prob_through(flow: AbstractBijection, base: Any, y: Vector) -> Scalar:
+    r"""$\log p(f^{-1}(y)) + \log |\det \partial f^{-1}(y) / \partial y|$, nats: the density of what is mapped forwards.
+
+    **Arguments:** `flow`: $f$, from the base's vectors; `base`: a distribution of vectors, with `log_prob`; `y`: where.
+    """
+    z, log_det = flow.inverse(y)
+    return base.log_prob(z) + log_det
+
+
 def stack(bijection: Bijection, latent_size: int, layers: int, *, key: PRNGKeyArray) -> Chain:
     """`layers` bijections of one kind with the order of the dimensions reversed in between.
 
@@ -68,8 +88,7 @@ def stack(bijection: Bijection, latent_size: int, layers: int, *, key: PRNGKeyAr
 
     **Raises:** `ValueError` for fewer than one layer.
     """
-    if layers < 1:
-        raise ValueError(f"`layers={layers}`: pass at least 1 layer; without a flow a normal is what remains")
+    check_counts("stack", layers=layers)
     bijections: list[AbstractBijection] = []
     for layer_key in jr.split(key, layers):
         bijections += [bijection(latent_size, key=layer_key), Flip()]

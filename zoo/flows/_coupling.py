@@ -3,9 +3,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..nn import Linear, zeroed
-from ._bijection import AbstractBijection, Vector, check_latent_size, check_width_size
+from ._bijection import AbstractBijection, Vector
 from ._scale import soft_clip
 
 
@@ -28,8 +29,8 @@ class Coupling(AbstractBijection):
 
         **Raises:** `ValueError` for sizes below that.
         """
-        check_latent_size("Coupling", latent_size, 2)
-        check_width_size("Coupling", width_size)
+        check_counts("Coupling", at_least=2, latent_size=latent_size)
+        check_counts("Coupling", width_size=width_size)
         key1, key2, key3 = jr.split(key, 3)
         self.kept = latent_size // 2
         last = zeroed(Linear(width_size, 2 * (latent_size - self.kept), key=key3))

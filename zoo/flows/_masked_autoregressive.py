@@ -4,9 +4,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..nn import Linear, zeroed
-from ._bijection import AbstractBijection, Vector, check_latent_size, check_width_size
+from ._bijection import AbstractBijection, Vector
 from ._scale import soft_clip
 
 
@@ -33,8 +34,7 @@ class MaskedAutoregressive(AbstractBijection):
 
         **Raises:** `ValueError` for sizes below 1.
         """
-        check_latent_size("MaskedAutoregressive", latent_size)
-        check_width_size("MaskedAutoregressive", width_size)
+        check_counts("MaskedAutoregressive", latent_size=latent_size, width_size=width_size)
         key1, key2, key3 = jr.split(key, 3)
         last = zeroed(Linear(width_size, 2 * latent_size, key=key3))
         self.layers = (Linear(latent_size, width_size, key=key1), Linear(width_size, width_size, key=key2), last)

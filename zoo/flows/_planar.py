@@ -6,8 +6,9 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
-from ._bijection import AbstractBijection, Vector, check_latent_size
+from ._bijection import AbstractBijection, Vector
 
 
 # The Jacobian's determinant stays above this.
@@ -37,7 +38,7 @@ class Planar(AbstractBijection):
 
         **Raises:** `ValueError` for a size below 1.
         """
-        check_latent_size("Planar", latent_size)
+        check_counts("Planar", latent_size=latent_size)
         self.w = jr.normal(key, (latent_size,)) * latent_size**-0.5
         self.u = jnp.zeros(latent_size)
         self.b = jnp.zeros(())

@@ -87,11 +87,6 @@ network_field = partial(eqx.field, converter=partitioned)
 family_field = partial(eqx.field, converter=as_family)
 
 
-def check_latent_size(call: str, latent_size: int) -> None:
-    if latent_size < 1:
-        raise ValueError(f"`{call}(latent_size={latent_size})`: at least one latent dimension is needed")
-
-
 def check_spaces(model: AbstractVAE, posterior: AbstractPosterior, prior: AbstractPrior) -> None:
     """Refuse a prior whose density stands on another space than the posterior's: their difference means nothing."""
     if posterior.space != prior.space:

@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
+from .._checks import check_counts
 from ..nn import Linear, Networks, networks_for, zeroed
 from ..posteriors import AbstractPosterior, DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._abstract_vae import (
     AbstractVAE,
-    check_latent_size,
     check_parts,
     family_field,
     network_field,
@@ -80,7 +80,7 @@ class ConditionalVAE(AbstractVAE):
         is given, and for sizes that the networks do not take.
         """
         data_shape = as_shape(data_shape)
-        check_latent_size("ConditionalVAE", latent_size)
+        check_counts("ConditionalVAE", latent_size=latent_size)
         if (num_classes is None) == (condition_size is None):
             raise ValueError(
                 f"`ConditionalVAE(num_classes={num_classes}, condition_size={condition_size})`: pass `num_classes` for "

@@ -5,10 +5,11 @@ import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
+from .._checks import check_counts
 from ..nn import Networks, strided
 from ..posteriors import DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_latent_size, check_parts, family_field, network_field
+from ._abstract_vae import check_parts, family_field, network_field
 from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
@@ -63,7 +64,7 @@ class ConvVAE(AbstractNetworkVAE):
         **Raises:** `ValueError` where a side does not divide by 4 or `latent_size` is below 1, where `networks` come
         with a `width_size` or `norm` beside them, and where the prior and the posterior live in different spaces.
         """
-        check_latent_size("ConvVAE", latent_size)
+        check_counts("ConvVAE", latent_size=latent_size)
         networks = choose_networks("ConvVAE", networks, strided, width_size=width_size, norm=norm)
         self.encoder, self.decoder = build_networks(
             networks, image_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key

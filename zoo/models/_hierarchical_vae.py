@@ -8,6 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
+from .._checks import check_counts
 from ..nn import MLP, Linear, Networks, networks_for, zeroed
 from ..posteriors import AbstractPosterior, BottomUpPosterior, DiagonalNormal, TopDownPosterior
 from ..priors import AbstractBorrowingPrior, AbstractPrior, HierarchicalPrior, StandardNormal
@@ -171,8 +172,8 @@ class HierarchicalVAE(AbstractVAE):
                 f"`HierarchicalVAE(latent_sizes={latent_sizes})`: at least two layers of at least one dimension are "
                 "needed; for one layer use `ConvVAE` or `MLPVAE`"
             )
-        if width_size < 1 or depth < 0:
-            raise ValueError(f"`HierarchicalVAE(width_size={width_size}, depth={depth})`: pass at least 1 and 0")
+        check_counts("HierarchicalVAE", width_size=width_size)
+        check_counts("HierarchicalVAE", at_least=0, depth=depth)
         if isinstance(prior, AbstractBorrowingPrior):
             raise ValueError(
                 f"`HierarchicalVAE(prior={type(prior).__name__}(...))`: the highest layer's prior cannot borrow from "

@@ -5,10 +5,11 @@ import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
+from .._checks import check_counts
 from ..nn import Networks, fully_connected
 from ..posteriors import DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_latent_size, check_parts, family_field, network_field
+from ._abstract_vae import check_parts, family_field, network_field
 from ._network_vae import AbstractNetworkVAE, as_shape, build_networks, choose_networks
 
 
@@ -57,7 +58,7 @@ class MLPVAE(AbstractNetworkVAE):
         data_shape = as_shape(data_shape)
         if not data_shape or min(data_shape) < 1:
             raise ValueError(f"`MLPVAE(data_shape={data_shape})`: every side must be at least 1")
-        check_latent_size("MLPVAE", latent_size)
+        check_counts("MLPVAE", latent_size=latent_size)
         options = dict(width_size=width_size, depth=depth, activation=activation)
         networks = choose_networks("MLPVAE", networks, fully_connected, **options)
         self.encoder, self.decoder = build_networks(

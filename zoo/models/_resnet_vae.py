@@ -5,10 +5,11 @@ import equinox as eqx
 from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
+from .._checks import check_counts
 from ..nn import Networks, residual
 from ..posteriors import DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_latent_size, check_parts, family_field, network_field
+from ._abstract_vae import check_parts, family_field, network_field
 from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
@@ -53,7 +54,7 @@ class ResNetVAE(AbstractNetworkVAE):
 
         **Raises:** `ValueError` for sides that are odd or below 8, and sizes below 1.
         """
-        check_latent_size("ResNetVAE", latent_size)
+        check_counts("ResNetVAE", latent_size=latent_size)
         networks = choose_networks("ResNetVAE", networks, residual, width_size=width_size, depth=depth)
         self.encoder, self.decoder = build_networks(
             networks, image_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key

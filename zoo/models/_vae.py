@@ -4,9 +4,10 @@ from typing import Any
 import equinox as eqx
 
 from .. import likelihoods
+from .._checks import check_counts
 from ..posteriors import DiagonalNormal
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_latent_size, check_parts, family_field, network_field
+from ._abstract_vae import check_parts, family_field, network_field
 from ._network_vae import AbstractNetworkVAE, as_shape, check_encoder
 
 
@@ -57,7 +58,7 @@ class VAE(AbstractNetworkVAE):
         **Raises:** `ValueError` where what the networks take or give has another shape than these, and where the prior
         and the posterior live in different spaces.
         """
-        check_latent_size("VAE", latent_size)
+        check_counts("VAE", latent_size=latent_size)
         data_shape = as_shape(data_shape)
         check_encoder("VAE", encoder, data_shape, posterior, latent_size)
         self.encoder = encoder

@@ -8,6 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
+from .._checks import check_counts
 from ..nn import Networks, grid, unit
 from ..posteriors import Quantised
 from ..priors import AbstractBorrowingPrior, AbstractPrior, Code, UniformCodes
@@ -72,10 +73,8 @@ class VQVAE(AbstractVAE):
         **Raises:** `ValueError` where a side does not divide by 4, for sizes below these, and for a prior that is not
         over this grid and this number of codes.
         """
-        if codebook_size < 2:
-            raise ValueError(f"`VQVAE(codebook_size={codebook_size})`: one code tells nothing; pass codebook_size >= 2")
-        if code_size < 1:
-            raise ValueError(f"`VQVAE(code_size={code_size})`: at least one dimension is needed; pass code_size >= 1")
+        check_counts("VQVAE", at_least=2, codebook_size=codebook_size)
+        check_counts("VQVAE", code_size=code_size)
         encoder_key, decoder_key, codebook_key = jr.split(key, 3)
         networks = choose_networks("VQVAE", networks, grid, width_size=width_size)
         self.encoder = networks.encoder(image_shape, code_size, key=encoder_key)

@@ -8,11 +8,11 @@ from jax import lax
 from jax.nn import log_softmax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
-from ..priors import AbstractCategoricalPrior, AbstractPrior
+from ..priors import AbstractCategoricalPrior, AbstractPrior, categorical_log_prob
 from ..spaces import OneHot
 from ._posterior import AbstractPosterior
-from ._sizes import check_latent_size
 
 
 class Categorical(AbstractPosterior):
@@ -62,7 +62,7 @@ class Categorical(AbstractPosterior):
         return jax.nn.one_hot(chosen, soft.shape[1], dtype=soft.dtype) + (soft - lax.stop_gradient(soft))
 
     def log_prob(self, z: Float[Array, " variables classes"]) -> Scalar:
-        return jnp.sum(z * log_softmax(self.logits))
+        return categorical_log_prob(z, log_softmax(self.logits))
 
     def kl(self, prior: AbstractPrior) -> Scalar | None:
         r"""$\sum_{vc} \pi_{vc} (\log \pi_{vc} - \log p_{vc})$, nats, against categorical priors."""
@@ -91,7 +91,7 @@ class StraightThrough(eqx.Module):
 
     def num_params(self, latent_size: int) -> int:
         """One logit for each class of each of `latent_size` variables."""
-        check_latent_size("StraightThrough", latent_size)
+        check_counts("StraightThrough.num_params", latent_size=latent_size)
         return latent_size * self.num_classes
 
     def from_params(self, params: Float[Array, " params"]) -> Categorical:
@@ -100,7 +100,6 @@ class StraightThrough(eqx.Module):
 
 
 def check_relaxation(call: str, num_classes: int, temperature: float) -> None:
-    if num_classes < 2:
-        raise ValueError(f"`{call}(num_classes={num_classes})`: one class tells nothing; pass num_classes >= 2")
+    check_counts(call, at_least=2, num_classes=num_classes)
     if not 0 < temperature < float("inf"):
         raise ValueError(f"`{call}(temperature={temperature})`: pass a finite number above 0, such as 0.5")

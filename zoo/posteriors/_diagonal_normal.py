@@ -1,12 +1,10 @@
-import math
 from typing import ClassVar
 
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..priors import AbstractPrior
+from ..priors import AbstractPrior, normal_log_density, sample_normal
 from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
 from ._relative import kl_of_normals, relative_to
@@ -46,12 +44,10 @@ class DiagonalNormal(AbstractPosterior):
         return cls(mean, log_scale)
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
-        noise = jr.normal(key, self.mean.shape, self.mean.dtype)
-        return self.mean + jnp.exp(self.log_scale) * noise
+        return sample_normal(self.mean, self.log_scale, key=key)
 
     def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
-        standardised = (z - self.mean) * jnp.exp(-self.log_scale)
-        return -jnp.sum(0.5 * standardised**2 + self.log_scale + 0.5 * math.log(2 * math.pi))
+        return jnp.sum(normal_log_density(z, self.mean, self.log_scale))
 
     def kl_per_dimension(self, prior: AbstractPrior) -> Float[Array, " latent"] | None:
         r"""$\tfrac12(\mu_j^2 + \sigma_j^2 - 1) - \log \sigma_j$, nats, against a standard normal.

@@ -4,7 +4,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..flows import AbstractBijection, Bijection, Coupling, stack
+from ..flows import AbstractBijection, Bijection, Coupling, log_prob_through, sample_through, stack
 from ..spaces import Euclidean
 from ._diagonal_normal import DiagonalNormal
 from ._posterior import AbstractPosterior
@@ -44,11 +44,10 @@ class FlowedNormal(AbstractPosterior):
         return self.flow.forward(self.base.mean)[0]
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
-        return self.flow.forward(self.base.sample(key=key))[0]
+        return sample_through(self.flow, self.base, key=key)
 
     def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
-        noise, log_det = self.flow.inverse(z)
-        return self.base.log_prob(noise) + log_det
+        return log_prob_through(self.flow, self.base, z)
 
     def kl(self, prior: Any) -> None:
         """`None`: there is no closed form."""

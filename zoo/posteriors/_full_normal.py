@@ -6,12 +6,12 @@ import jax.random as jr
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
 from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
 from ._relative import kl_of_normals, relative_to
-from ._sizes import check_latent_size
 
 
 class FullNormal(AbstractPosterior):
@@ -41,7 +41,7 @@ class FullNormal(AbstractPosterior):
 
     @staticmethod
     def num_params(latent_size: int) -> int:
-        check_latent_size("FullNormal", latent_size)
+        check_counts("FullNormal.num_params", latent_size=latent_size)
         return 2 * latent_size + latent_size * (latent_size - 1) // 2
 
     @classmethod

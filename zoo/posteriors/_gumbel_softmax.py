@@ -4,12 +4,12 @@ import equinox as eqx
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
 from ..spaces import OneHot
 from ._categorical import Categorical, StraightThrough, check_relaxation
 from ._posterior import AbstractPosterior
-from ._sizes import check_latent_size
 
 
 class RelaxedCategorical(AbstractPosterior):
@@ -83,7 +83,7 @@ class GumbelSoftmax(eqx.Module):
 
     def num_params(self, latent_size: int) -> int:
         """One logit for each class of each of `latent_size` variables."""
-        check_latent_size("GumbelSoftmax", latent_size)
+        check_counts("GumbelSoftmax.num_params", latent_size=latent_size)
         return latent_size * self.num_classes
 
     def from_params(self, params: Float[Array, " params"]) -> RelaxedCategorical:

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
 from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
 from ._relative import relative_to
-from ._sizes import check_latent_size
 
 
 class Laplace(AbstractPosterior):
@@ -41,7 +41,7 @@ class Laplace(AbstractPosterior):
 
     @staticmethod
     def num_params(latent_size: int) -> int:
-        check_latent_size("Laplace", latent_size)
+        check_counts("Laplace.num_params", latent_size=latent_size)
         return 2 * latent_size
 
     @classmethod

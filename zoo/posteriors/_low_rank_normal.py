@@ -7,12 +7,12 @@ import jax.random as jr
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
 from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
 from ._relative import kl_of_normals, relative_to
-from ._sizes import check_latent_size
 
 
 class LowRankNormal(AbstractPosterior):
@@ -96,8 +96,7 @@ class LowRankFamily(eqx.Module):
 
         **Raises:** `ValueError` for a rank below 1, and in `num_params` for one above the latent size.
         """
-        if rank < 1:
-            raise ValueError(f"`LowRankFamily(rank={rank})`: pass rank >= 1, or use `posteriors.DiagonalNormal`")
+        check_counts("LowRankFamily", rank=rank)
         self.rank = rank
 
     def num_params(self, latent_size: int) -> int:
@@ -105,7 +104,7 @@ class LowRankFamily(eqx.Module):
 
         **Raises:** `ValueError` for a latent smaller than the rank.
         """
-        check_latent_size("LowRankFamily", latent_size)
+        check_counts("LowRankFamily.num_params", latent_size=latent_size)
         if self.rank > latent_size:
             raise ValueError(
                 f"`LowRankFamily(rank={self.rank})` is for latents of at least {self.rank} dimensions, got "

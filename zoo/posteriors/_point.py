@@ -2,9 +2,9 @@ from typing import ClassVar
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ..spaces import Euclidean
 from ._posterior import AbstractPosterior
-from ._sizes import check_latent_size
 
 
 class Point(AbstractPosterior):
@@ -44,7 +44,7 @@ class Point(AbstractPosterior):
 
     @staticmethod
     def num_params(latent_size: int) -> int:
-        check_latent_size("Point", latent_size)
+        check_counts("Point.num_params", latent_size=latent_size)
         return latent_size
 
     @classmethod

@@ -7,13 +7,13 @@ import jax.random as jr
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior, UniformSphere, log_area
 from ..spaces import Sphere
 from ..special import log_bessel
 from ._polar_angle import polar_angle
 from ._posterior import AbstractPosterior
-from ._sizes import check_latent_size
 
 
 # |log kappa| stays below this: kappa lies between 1e-4 and 1e4.
@@ -54,7 +54,7 @@ class VonMisesFisher(AbstractPosterior):
 
     @staticmethod
     def num_params(latent_size: int) -> int:
-        check_latent_size("VonMisesFisher", latent_size, 2)
+        check_counts("VonMisesFisher.num_params", at_least=2, latent_size=latent_size)
         return latent_size + 1
 
     @classmethod

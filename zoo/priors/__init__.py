@@ -7,13 +7,14 @@ from ._conditional_normal import ConditionalNormal as ConditionalNormal
 from ._flow_prior import FlowPrior as FlowPrior
 from ._hierarchical import HierarchicalPrior as HierarchicalPrior
 from ._mixture_of_normals import MixtureOfNormals as MixtureOfNormals
-from ._normal import Normal as Normal
+from ._normal import Normal as Normal, normal_log_density as normal_log_density, sample_normal as sample_normal
 from ._prior import AbstractBorrowingPrior as AbstractBorrowingPrior, AbstractPrior as AbstractPrior
 from ._standard_normal import StandardNormal as StandardNormal
 from ._uniform_categorical import (
     AbstractCategoricalPrior as AbstractCategoricalPrior,
     Categorical as Categorical,
     UniformCategorical as UniformCategorical,
+    categorical_log_prob as categorical_log_prob,
     check_categorical_sizes as check_categorical_sizes,
 )
 from ._uniform_codes import UniformCodes as UniformCodes

@@ -1,6 +1,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float, Int
 
+from .._checks import check_counts
 from ..spaces import Codes
 from ._prior import AbstractPrior
 
@@ -33,7 +34,5 @@ class AbstractCodePrior(AbstractPrior):
 
 def check_code_sizes(call: str, grid_shape: tuple[int, ...], num_codes: int) -> None:
     """**Raises:** `ValueError` for a grid without places and for fewer than two codes."""
-    if not grid_shape or min(grid_shape) < 1:
-        raise ValueError(f"`{call}(grid_shape={grid_shape})`: every side must be at least 1; pass (height, width)")
-    if num_codes < 2:
-        raise ValueError(f"`{call}(num_codes={num_codes})`: one code tells nothing; pass num_codes >= 2")
+    check_counts(call, grid_shape=grid_shape)
+    check_counts(call, at_least=2, num_codes=num_codes)

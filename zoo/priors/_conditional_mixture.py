@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from ._condition import condition_of
 from ._mixture_of_normals import MixtureOfNormals
 from ._prior import AbstractBorrowingPrior
@@ -34,8 +35,7 @@ class ConditionalMixture(AbstractBorrowingPrior):
 
         **Raises:** `ValueError` for sizes below 1.
         """
-        if condition_size < 1:
-            raise ValueError(f"`ConditionalMixture(condition_size={condition_size})`: at least 1 is needed")
+        check_counts("ConditionalMixture", condition_size=condition_size)
         self.mixture = MixtureOfNormals(latent_size, components, spread=spread, key=key)
         self.weight = jnp.zeros((condition_size, components))
         self.condition_size = condition_size

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
+from .._checks import check_counts
 from ..nn import Linear, Sequential, zeroed
 from ._condition import condition_of
 from ._normal import Normal
@@ -35,11 +36,7 @@ class ConditionalNormal(AbstractBorrowingPrior):
 
         **Raises:** `ValueError` for sizes below 1.
         """
-        if condition_size < 1 or latent_size < 1 or width_size < 1:
-            raise ValueError(
-                f"`ConditionalNormal(condition_size={condition_size}, latent_size={latent_size}, "
-                f"width_size={width_size})`: all must be at least 1"
-            )
+        check_counts("ConditionalNormal", condition_size=condition_size, latent_size=latent_size, width_size=width_size)
         hidden_key, last_key = jr.split(key)
         hidden = Linear(condition_size, width_size, key=hidden_key)
         last = zeroed(Linear(width_size, 2 * latent_size, key=last_key))

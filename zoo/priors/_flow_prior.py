@@ -1,7 +1,7 @@
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..flows import AbstractBijection, Inverse, MaskedAutoregressive, stack
+from ..flows import AbstractBijection, Inverse, MaskedAutoregressive, log_prob_through, sample_through, stack
 from ..spaces import Euclidean
 from ._prior import AbstractPrior
 from ._standard_normal import StandardNormal
@@ -38,8 +38,7 @@ class FlowPrior(AbstractPrior):
         return self.base.space
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
-        return self.flow.forward(self.base.sample(key=key))[0]
+        return sample_through(self.flow, self.base, key=key)
 
     def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
-        noise, log_det = self.flow.inverse(z)
-        return self.base.log_prob(noise) + log_det
+        return log_prob_through(self.flow, self.base, z)

@@ -1,12 +1,12 @@
-import math
-
 import jax.numpy as jnp
 import jax.random as jr
 from jax.nn import log_softmax, logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..spaces import Euclidean
+from ._normal import normal_log_density, sample_normal
 from ._prior import AbstractPrior
 
 
@@ -30,10 +30,7 @@ class MixtureOfNormals(AbstractPrior):
 
         **Raises:** `ValueError` for sizes below 1.
         """
-        if latent_size < 1 or components < 1:
-            raise ValueError(
-                f"`MixtureOfNormals(latent_size={latent_size}, components={components})`: both must be at least 1"
-            )
+        check_counts("MixtureOfNormals", latent_size=latent_size, components=components)
         self.logits = jnp.zeros(components)
         self.mean = spread * jr.normal(key, (components, latent_size))
         self.log_scale = jnp.zeros((components, latent_size))
@@ -47,13 +44,11 @@ class MixtureOfNormals(AbstractPrior):
         component_key, noise_key = jr.split(key)
         component = jr.categorical(component_key, self.logits)
         mean, log_scale = self.mean[component], self.log_scale[component]
-        return mean + jnp.exp(log_scale) * jr.normal(noise_key, mean.shape, mean.dtype)
+        return sample_normal(mean, log_scale, key=noise_key)
 
     def log_normals(self, z: Float[Array, " latent"]) -> Float[Array, " components"]:
         """log N(z; mu_c, sigma_c^2) of each component, nats."""
-        standardised = (z[None] - self.mean) * jnp.exp(-self.log_scale)
-        normal = -0.5 * standardised**2 - self.log_scale - 0.5 * math.log(2 * math.pi)
-        return jnp.sum(normal, axis=1)
+        return jnp.sum(normal_log_density(z[None], self.mean, self.log_scale), axis=1)
 
     def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
         return logsumexp(log_softmax(self.logits) + self.log_normals(z))

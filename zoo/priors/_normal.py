@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..spaces import Euclidean
 from ._prior import AbstractPrior
@@ -38,8 +39,7 @@ class Normal(AbstractPrior):
 
         **Raises:** `ValueError` for a size below 1, and for arrays of another shape.
         """
-        if latent_size < 1:
-            raise ValueError(f"`Normal(latent_size={latent_size})` needs at least 1 dimension")
+        check_counts("Normal", latent_size=latent_size)
         for name, value in (("mean", mean), ("log_scale", log_scale)):
             if value is not None and value.shape != (latent_size,):
                 raise ValueError(
@@ -55,8 +55,27 @@ class Normal(AbstractPrior):
         return Euclidean(self.mean.shape[-1])
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
-        return self.mean + jnp.exp(self.log_scale) * jr.normal(key, self.mean.shape, self.mean.dtype)
+        return sample_normal(self.mean, self.log_scale, key=key)
 
     def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
-        standardised = (z - self.mean) * jnp.exp(-self.log_scale)
-        return -jnp.sum(0.5 * standardised**2 + self.log_scale + 0.5 * math.log(2 * math.pi))
+        return jnp.sum(normal_log_density(z, self.mean, self.log_scale))
+
+
+Numbers = Float[Array, " *shape"]
+
+
+def sample_normal(mean: Numbers, log_scale: Numbers, *, key: PRNGKeyArray) -> Numbers:
+    r"""$\mu + \sigma \epsilon$ in each dimension.
+
+    **Arguments:** `mean`, `log_scale`: $\mu$ and $\log \sigma$, of one shape.
+    """
+    return mean + jnp.exp(log_scale) * jr.normal(key, mean.shape, mean.dtype)
+
+
+def normal_log_density(z: Float[Array, "..."], mean: Numbers, log_scale: Numbers) -> Numbers:
+    r"""$\log N(z_j; \mu_j, \sigma_j^2)$ of each dimension, nats.
+
+    **Arguments:** `z`: where; `mean`, `log_scale`: $\mu$ and $\log \sigma$, of one shape.
+    """
+    standardised = (z - mean) * jnp.exp(-log_scale)
+    return -(0.5 * standardised**2 + log_scale + 0.5 * math.log(2 * math.pi))

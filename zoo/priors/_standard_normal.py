@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..spaces import Euclidean
 from ._prior import AbstractPrior
@@ -22,8 +23,7 @@ class StandardNormal(AbstractPrior):
 
     def __init__(self, latent_size: int):
         """**Arguments:** `latent_size`: dimensions of z, at least 1."""
-        if latent_size < 1:
-            raise ValueError(f"`StandardNormal(latent_size={latent_size})` needs at least 1 dimension")
+        check_counts("StandardNormal", latent_size=latent_size)
         self.latent_size = latent_size
 
     @property

@@ -8,6 +8,7 @@ import jax.random as jr
 from jax.nn import log_softmax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..spaces import OneHot
 from ._prior import AbstractPrior
@@ -82,7 +83,17 @@ class Categorical(AbstractCategoricalPrior):
         return jax.nn.one_hot(jr.categorical(key, self.logits), self.logits.shape[1], dtype=self.logits.dtype)
 
     def log_prob(self, z: Float[Array, " variables classes"]) -> Scalar:
-        return jnp.sum(z * self.log_probs)
+        return categorical_log_prob(z, self.log_probs)
+
+
+def categorical_log_prob(
+    z: Float[Array, " variables classes"], log_probs: Float[Array, " variables classes"]
+) -> Scalar:
+    r"""$\sum_{vc} z_{vc} \log \pi_{vc}$, nats.
+
+    **Arguments:** `z`: one-hot vectors; `log_probs`: $\log \pi$.
+    """
+    return jnp.sum(z * log_probs)
 
 
 def check_categorical_sizes(call: str, num_variables: int, num_classes: int) -> None:
@@ -92,7 +103,5 @@ def check_categorical_sizes(call: str, num_variables: int, num_classes: int) -> 
 
     **Raises:** `ValueError` for no variable and for fewer than two classes.
     """
-    if num_variables < 1:
-        raise ValueError(f"`{call}(num_variables={num_variables})`: at least one variable is needed")
-    if num_classes < 2:
-        raise ValueError(f"`{call}(num_classes={num_classes})`: one class tells nothing; pass num_classes >= 2")
+    check_counts(call, num_variables=num_variables)
+    check_counts(call, at_least=2, num_classes=num_classes)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 from ..spaces import Sphere
 from ._prior import AbstractPrior
@@ -28,11 +29,7 @@ class UniformSphere(AbstractPrior):
 
         **Raises:** `ValueError` for a size below 2.
         """
-        if latent_size < 2:
-            raise ValueError(
-                f"`UniformSphere(latent_size={latent_size})`: the sphere in {latent_size} dimensions is no "
-                "continuum; pass latent_size >= 2"
-            )
+        check_counts("UniformSphere", at_least=2, latent_size=latent_size)
         self.latent_size = latent_size
 
     @property
