@@ -2,8 +2,6 @@ import io
 import subprocess
 import sys
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import matplotlib
@@ -12,11 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from plotted import IMAGES, KEY, LATENTS, MODEL, SIDE, TOY, observe
 
 import zoo
 from zoo import plots
 from zoo.cli._plot import STYLE
-from zoo.likelihoods import continuous_bernoulli, gaussian
+from zoo.likelihoods import gaussian
 from zoo.models import AbstractVAE
 from zoo.plots._canvas import PALETTE, number
 from zoo.plots._pca import principal_axes
@@ -24,34 +23,9 @@ from zoo.posteriors import DiagonalNormal
 from zoo.priors import AbstractPrior, StandardNormal
 
 
-SIDE = 8
-KEY = jr.key(3)
-IMAGES = np.random.default_rng(0).integers(0, 256, (12, 1, SIDE, SIDE), dtype=np.uint8)
-SPREAD = np.array([[2, 1, 0], [0, 0.5, 1], [0, 0, 0.1]])
-LATENTS = np.random.default_rng(1).normal(size=(40, 3)) @ SPREAD + np.array([3, 0, -2])
 HISTORY = [
     dict(split="train", step=i + 1, epoch=0, loss=1e5 / (i + 1) ** 2 + 10 + 0.01 * (i % 5)) for i in range(200)
 ] + [dict(split="held_out", step=200, epoch=0, objective=-12.0)]
-
-
-def observe(x, *, key):
-    return zoo.data.dequantise(x, key=key)
-
-
-def _model(latent_size=3):
-    # Weights are widened so that logits are far from 0, where the mean and the sigmoid differ.
-    model = zoo.MLPVAE(
-        (1, SIDE, SIDE), latent_size, width_size=8, depth=1, likelihood=continuous_bernoulli, key=jr.key(0)
-    )
-    return eqx.tree_at(lambda m: m.decoder, model, jax.tree.map(_widen, model.decoder))
-
-
-def _widen(leaf):
-    return 3 * leaf if eqx.is_inexact_array(leaf) else leaf
-
-
-MODEL = _model()
-TOY = zoo.MLPVAE(2, 2, width_size=8, depth=1, likelihood=gaussian(scale=0.5), key=jr.key(0))
 
 
 CASES = {

@@ -1,43 +1,15 @@
 from statistics import NormalDist
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from plotted import IMAGES, KEY, LATENTS, MODEL, SIDE, TOY, image_model, observe
 
 import zoo
 from zoo import plots
-from zoo.likelihoods import continuous_bernoulli, gaussian
 from zoo.plots._tiles import tile
 from zoo.priors import AbstractPrior, StandardNormal
-
-
-SIDE = 8
-KEY = jr.key(3)
-IMAGES = np.random.default_rng(0).integers(0, 256, (12, 1, SIDE, SIDE), dtype=np.uint8)
-SPREAD = np.array([[2, 1, 0], [0, 0.5, 1], [0, 0, 0.1]])
-LATENTS = np.random.default_rng(1).normal(size=(40, 3)) @ SPREAD + np.array([3, 0, -2])
-
-
-def observe(x, *, key):
-    return zoo.data.dequantise(x, key=key)
-
-
-def _model(latent_size=3):
-    # Weights are widened so that logits are far from 0, where the mean and the sigmoid differ.
-    model = zoo.MLPVAE(
-        (1, SIDE, SIDE), latent_size, width_size=8, depth=1, likelihood=continuous_bernoulli, key=jr.key(0)
-    )
-    return eqx.tree_at(lambda m: m.decoder, model, jax.tree.map(_widen, model.decoder))
-
-
-def _widen(leaf):
-    return 3 * leaf if eqx.is_inexact_array(leaf) else leaf
-
-
-MODEL = _model()
-TOY = zoo.MLPVAE(2, 2, width_size=8, depth=1, likelihood=gaussian(scale=0.5), key=jr.key(0))
 
 
 def decoded(model, z):
@@ -122,7 +94,7 @@ class OffCentre(AbstractPrior):
 
 
 def test_the_manifold_of_two_latents_is_the_priors_grid():
-    model = _model(latent_size=2)
+    model = image_model(latent_size=2)
     _, ax = plots.manifold(model, LATENTS[:, :2], size=3)
     far = NormalDist().inv_cdf(0.95)
     for row, z_2 in enumerate((far, 0, -far)):
