@@ -64,16 +64,16 @@ def temporaries(program, *arguments):
 
 def streamed_temporaries(model, n, k):
     """Bytes that XLA sets aside in the program that `log_likelihood` would run."""
-    found, map_rows = [], _examples._map_rows
+    found, original = [], _examples._map_compiled
 
     def measured(*arguments):
-        found.append(temporaries(map_rows, *arguments))
+        found.append(temporaries(original, *arguments))
         raise StopIteration
 
-    _examples._map_rows = measured
+    _examples._map_compiled = measured
     with contextlib.suppress(StopIteration):
         zoo.log_likelihood(model, np.zeros((n, 1, 28, 28), np.float32), k=k, key=jr.key(0))
-    _examples._map_rows = map_rows
+    _examples._map_compiled = original
     return found[0]
 
 

@@ -13,7 +13,7 @@ from jax import lax
 
 import zoo
 from zoo.nn import conv, plain_convolutions, upsample_conv
-from zoo.nn.convolution._minimal_filtering import FOUR_OF_THREE, filtered, kernel_gradient
+from zoo.nn.convolution._minimal_filtering import FOUR_OF_THREE, filter_images, kernel_gradient
 from zoo.nn.convolution._stack import cpu_kernel_gradient, xla_kernel_gradient
 from zoo.nn.convolution._upsample_stack import DOWN, UP
 
@@ -269,7 +269,7 @@ def test_an_upsampled_convolution_takes_nine_products_for_sixteen():
             (small, *_), k, _ = operands(size, 3, 3, 2, 3, 3, jnp.float64)
             y, pull = jax.vjp(jax.vmap(plain_upsample_conv, in_axes=(0, None)), small, k)
             g = jnp.cos(y)
-            minimal = filtered(small, k, UP, (1, 1)), filtered(g, k.swapaxes(2, 3), DOWN, (1, 1))
+            minimal = filter_images(small, k, UP, (1, 1)), filter_images(g, k.swapaxes(2, 3), DOWN, (1, 1))
             assert_close((*minimal, kernel_gradient(small, g, UP, (1, 1))), (y, *pull(g)), 1e-13)
 
 

@@ -191,7 +191,7 @@ def test_numbers_of_draws_are_whole_and_may_be_numpy_s():
     with pytest.raises(ValueError, match=r"`gaps\(draws=2.5\)` needs a whole number; pass draws >= 1"):
         _checks.check_counts("gaps", steps=3, draws=2.5)
     zeros = eqx.Partial(lambda size, x: x + jnp.zeros(size, jnp.int32), np.int64(2))
-    rows = _examples.over_rows(zeros, np.arange(3, dtype=np.int32), at_once=2, per_call=2, progress=None)
+    rows = _examples.map_rows(zeros, np.arange(3, dtype=np.int32), at_once=2, per_call=2, progress=None)
     np.testing.assert_array_equal(rows, [[0, 0], [1, 1], [2, 2]])
 
 
@@ -205,8 +205,8 @@ def test_parts_are_few_and_hardly_anything_is_done_twice(n, at_most):
 @pytest.mark.parametrize("n, at_once, per_call, sizes", [(10, 3, 7, [6, 6]), (9, 4, 4, [3, 3, 3]), (7, 9, 9, [7])])
 def test_rows_are_divided_into_calls_of_one_size(n, at_once, per_call, sizes, monkeypatch):
     called = []
-    monkeypatch.setattr(_examples, "_map_rows", lambda function, rows, at_once: called.append(len(rows)) or rows)
-    rows = _examples.over_rows(abs, np.arange(n), at_once=at_once, per_call=per_call, progress=None)
+    monkeypatch.setattr(_examples, "_map_compiled", lambda function, rows, at_once: called.append(len(rows)) or rows)
+    rows = _examples.map_rows(abs, np.arange(n), at_once=at_once, per_call=per_call, progress=None)
     np.testing.assert_array_equal(rows, np.arange(n))
     assert called == sizes
 
@@ -221,14 +221,14 @@ def test_a_continuous_density_of_rounded_pixels_warns():
 
 def temporaries(monkeypatch, model, n, k):
     """Bytes that XLA sets aside in the program that `log_likelihood` would run."""
-    found, map_rows = [], _examples._map_rows
+    found, original = [], _examples._map_compiled
 
     def measured(*arguments):
-        compiled = map_rows.lower(*arguments).compile().compiled
+        compiled = original.lower(*arguments).compile().compiled
         found.append(compiled.memory_analysis().temp_size_in_bytes)
         raise StopIteration
 
-    monkeypatch.setattr(_examples, "_map_rows", measured)
+    monkeypatch.setattr(_examples, "_map_compiled", measured)
     with pytest.raises(StopIteration):
         zoo.log_likelihood(model, np.full((n, 1, 28, 28), 0.5, np.float32), k=k, key=jr.key(0))
     monkeypatch.undo()

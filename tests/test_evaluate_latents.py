@@ -113,7 +113,7 @@ def test_the_parts_add_up_to_the_divergence():
 def test_chunks_of_components_change_nothing():
     from zoo.evaluate import _decomposition
 
-    draws = _decomposition.over_examples(
+    draws = _decomposition.map_examples(
         eqx.Partial(_decomposition._draw, k=3), MODEL, XS[:11], None, observe=zoo.data.scale, at_once=11, per_call=11,
         progress=None, key=jr.key(0),
     )  # fmt: skip

@@ -75,7 +75,7 @@ def fashion_mnist(
     """
     if directory is not None:
         place = Path(directory)
-        if reason := _missing(place):
+        if reason := _describe_missing(place):
             raise FileNotFoundError(
                 f"`fashion_mnist({str(directory)!r})`: {place} {reason}; pass the directory that holds "
                 f"{', '.join(FASHION_MNIST_FILES)}, with or without .gz"
@@ -83,7 +83,7 @@ def fashion_mnist(
         return read_directory(place)
     tried = []
     for place in _places():
-        if not (reason := _missing(place)):
+        if not (reason := _describe_missing(place)):
             return read_directory(place)
         tried.append(f"{place} {reason}")
     if not os.environ.get("ZOO_DATA"):
@@ -121,7 +121,7 @@ def fashion_mnist_mini() -> LabelledImages:
 
 
 def read_directory(directory: Path) -> LabelledImages:
-    """The four files in one directory, checked against one another."""
+    """Read the four files in one directory, and check them against one another."""
     parts = []
     for images_name, labels_name in (FASHION_MNIST_FILES[:2], FASHION_MNIST_FILES[2:]):
         images_path = _find(directory, images_name) or directory / images_name
@@ -165,8 +165,8 @@ def _cache_directory() -> Path:
     return Path(root) / "vae-zoo" / "fashion-mnist"
 
 
-def _missing(directory: Path) -> str:
-    """What keeps this directory from being read, as the end of a sentence; empty where nothing does."""
+def _describe_missing(directory: Path) -> str:
+    """Describe what keeps this directory from being read, as the end of a sentence; nothing where it can be."""
     try:
         if not directory.exists():
             return "does not exist"

@@ -14,7 +14,7 @@ _LIMIT = 1 << 28  # bytes; the largest file of the MNIST family has 47 million
 
 
 def read_idx(path: str | os.PathLike, *, dimensions: int) -> UInt8[np.ndarray, " ..."]:
-    """The array of bytes in an IDX file, the format of MNIST and its family, gzipped or plain.
+    """Read the array of bytes in an IDX file, the format of MNIST and its family, gzipped or plain.
 
     A big-endian header of 4-byte words, 0x0800 + dimensions and each axis's length, then the bytes in C
     order and nothing after them. What the file is, its first bytes say, not its name. A gzip file is
@@ -54,7 +54,7 @@ def read_idx(path: str | os.PathLike, *, dimensions: int) -> UInt8[np.ndarray, "
 
 
 def encode_idx(array: UInt8[np.ndarray, " ..."]) -> bytes:
-    """An array of bytes as the contents of a plain IDX file: what `read_idx` reads back."""
+    """Encode an array of bytes as the contents of a plain IDX file, which `read_idx` reads back."""
     header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
     return header + array.tobytes()
 
@@ -101,7 +101,7 @@ class _GzipStream:
         self.rest = stored
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, or fewer where the member ends; an error where the *file* ends first."""
+        """Read the next `size` bytes, or fewer where the member ends; it is an error where the *file* ends first."""
         pieces = []
         # zlib takes a limit of 0 for no limit at all: never call it with one.
         while size > 0 and not self.stream.eof:

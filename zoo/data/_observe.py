@@ -8,7 +8,7 @@ Pixels = Shaped[Array | np.ndarray, " *shape"]
 
 
 def scale(x: Pixels, *, key: PRNGKeyArray | None = None) -> Float[Array, " *shape"]:
-    r"""The pixels as they are, in [0, 1]: $x / 255$ for bytes; floats unchanged.
+    r"""Scale pixels to [0, 1]: $x / 255$ for bytes; floats stay unchanged.
 
     **Arguments:**
 
@@ -25,7 +25,7 @@ def scale(x: Pixels, *, key: PRNGKeyArray | None = None) -> Float[Array, " *shap
 
 
 def dequantise(x: Pixels, *, key: PRNGKeyArray) -> Float[Array, " *shape"]:
-    r"""The pixels with the noise that undoes their rounding to 256 levels.
+    r"""Add to the pixels the noise that undoes their rounding to 256 levels.
 
     $$\tilde x = \frac{255 x + u}{256}, \qquad u \sim \mathrm{Uniform}(0, 1)$$
 
@@ -57,7 +57,7 @@ def dequantise(x: Pixels, *, key: PRNGKeyArray) -> Float[Array, " *shape"]:
 
 
 def binarise(x: Pixels, *, key: PRNGKeyArray) -> Float[Array, " *shape"]:
-    r"""Black or white by the toss of a coin whose bias is the pixel: $\tilde x \sim \mathrm{Bernoulli}(x)$.
+    r"""Make each pixel black or white by the toss of a coin whose bias it is: $\tilde x \sim \mathrm{Bernoulli}(x)$.
 
     Drawn anew at every visit this is the "dynamic" binarisation of Burda et al., "Importance weighted
     autoencoders", 2016, section 5. Black pixels stay black and white pixels white.

@@ -35,11 +35,11 @@ class Sprites(eqx.Module):
 
     @property
     def factor_names(self) -> tuple[str, ...]:
-        """What each factor is, in the order of `factor_sizes`."""
+        """The name of each factor, in the order of `factor_sizes`."""
         return _NAMES
 
     def __len__(self) -> int:
-        """How many images the grid of all factors has."""
+        """The number of images in the grid of all factors."""
         return math.prod(self.factor_sizes)
 
     def grid(self) -> Int32[np.ndarray, " n 5"]:
@@ -48,7 +48,7 @@ class Sprites(eqx.Module):
         return indices.reshape(len(self.factor_sizes), -1).T
 
     def image(self, factors: Int[Array, " 5"]) -> UInt8[Array, " 1 size size"]:
-        """The image of one index per factor, bytes 0..255; under `jit` and `vmap` too.
+        """Draw the image of one index per factor, bytes 0..255; under `jit` and `vmap` too.
 
         An index beyond the grid is taken as the nearest one on it; `images` refuses it instead.
         """
@@ -64,13 +64,13 @@ class Sprites(eqx.Module):
         u = jnp.cos(angle) * right + jnp.sin(angle) * up
         v = jnp.cos(angle) * up - jnp.sin(angle) * right
         inside = jnp.where(shape == 0, _square(u, v), jnp.where(shape == 1, _ellipse(u, v), _heart(u, v)))
-        blocks = inside.reshape(self.size, self.subsamples, self.size, self.subsamples)
-        count = jnp.sum(blocks, axis=(1, 3), dtype=jnp.int32)
+        squares = inside.reshape(self.size, self.subsamples, self.size, self.subsamples)
+        count = jnp.sum(squares, axis=(1, 3), dtype=jnp.int32)
         area = self.subsamples**2
         return ((255 * count + area // 2) // area).astype(jnp.uint8)[None]
 
     def images(self, factors: Int[np.ndarray | Array, " *shape"]) -> UInt8[np.ndarray, " n 1 size size"]:
-        """The images of n rows of factors, on the host.
+        """Draw the images of n rows of factors, on the host.
 
         **Raises:** `ValueError` where a row does not lie on the grid, or has not five factors.
         """
@@ -98,7 +98,7 @@ class Sprites(eqx.Module):
     def sample(
         self, n: int | np.integer, *, key: PRNGKeyArray
     ) -> tuple[UInt8[np.ndarray, " n 1 size size"], Int32[np.ndarray, " n 5"]]:
-        """n images with their factors drawn uniformly and independently, with replacement.
+        """Draw n images, their factors uniformly and independently, with replacement.
 
         **Raises:** `ValueError` where n < 1.
         """

@@ -19,7 +19,7 @@ class AbstractToy(eqx.Module):
     """
 
     def __call__(self, n: int | np.integer, *, key: PRNGKeyArray) -> Float[Array, " n 2"]:
-        """n independent points, float32 of shape (n, 2).
+        """Draw n independent points, float32 of shape (n, 2).
 
         **Raises:** `ValueError` where n < 1, `TypeError` where it is no integer.
         """
@@ -30,7 +30,7 @@ class AbstractToy(eqx.Module):
 
     @abc.abstractmethod
     def draw(self, *, key: PRNGKeyArray) -> Float[Array, " 2"]:
-        """One point, float32."""
+        """Draw one point, float32."""
 
     @abc.abstractmethod
     def log_density(self, x: Float[Array, " 2"]) -> Scalar:
@@ -48,7 +48,7 @@ def log_normal(x: Float[Array, " *shape"], scale: float) -> Float[Array, " *shap
 
 
 def rotate(x: Float[Array, " 2"], angle: Scalar) -> Float[Array, " 2"]:
-    """x turned anticlockwise about the origin by an angle in radians."""
+    """Turn x anticlockwise about the origin by an angle in radians."""
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
     return jnp.stack([cosine * x[0] - sine * x[1], sine * x[0] + cosine * x[1]])
 

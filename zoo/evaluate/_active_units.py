@@ -11,11 +11,11 @@ from ..models import AbstractVAE
 from ..posteriors import DiagonalNormal, Laplace
 from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import Estimate, estimate
-from ._examples import over_examples
+from ._examples import map_examples
 
 
 class ActiveUnits(NamedTuple):
-    r"""Which dimensions of z a model uses, and which have collapsed to the prior.
+    r"""The record of which dimensions of z a model uses, and which have collapsed to the prior.
 
     **Fields:**
 
@@ -31,17 +31,17 @@ class ActiveUnits(NamedTuple):
 
     @property
     def active(self) -> Bool[np.ndarray, " units"]:
-        """Whether each unit is."""
+        """True for each unit whose variance is above the threshold."""
         return self.variance.mean > self.threshold
 
     @property
     def num_active(self) -> int:
-        """How many units are active."""
+        """The number of active units."""
         return int(np.sum(self.active))
 
     @property
     def standard_error(self) -> float:
-        """Of `num_active`: how far the units whose variance is within its error of the threshold leave it open."""
+        """The standard error of `num_active`: each unit counts by how near to the threshold its variance is."""
         above = (self.variance.mean - self.threshold) / np.maximum(self.variance.standard_error, 1e-30)
         chances = [NormalDist().cdf(value) for value in above.tolist()]
         return math.sqrt(sum(chance * (1 - chance) for chance in chances))
@@ -52,7 +52,7 @@ class ActiveUnits(NamedTuple):
         return np.flatnonzero(~self.active)
 
     def report(self) -> str:
-        """A table with a line for each unit, the busiest first."""
+        """Write a table with a line for each unit, the busiest first."""
         units = len(self.active)
         lines = [f"{self.num_active} of {units} units are active: Var_x(E[z]) > {self.threshold:g}"]
         for unit in np.argsort(-self.variance.mean, kind="stable").tolist():
@@ -73,7 +73,7 @@ def active_units(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> ActiveUnits:
-    r"""The units of z whose posterior means move with the data; the others have collapsed.
+    r"""Find the units of z whose posterior means move with the data; the others have collapsed.
 
     $$A_j = \mathrm{Var}_x \left( E_{q(z \mid x)} [z_j] \right) > 0.01$$
 
@@ -90,7 +90,7 @@ def active_units(
     check_weights("active_units", model)
     if len(xs) < 2:
         raise ValueError(f"`active_units` needs at least 2 examples for a variance, got {len(xs)}; pass more")
-    means, kls = over_examples(
+    means, kls = map_examples(
         _mean_and_kl,
         model,
         xs,
@@ -113,7 +113,7 @@ def _mean_and_kl(model, x, *, key):
 
 
 def _variance(means: Float[Array, " n units"]) -> Estimate:
-    """The variance over the examples; its standard error by the fourth moment, for any number of them."""
+    """Estimate the variance over the examples, with a standard error that comes from the fourth moment."""
     values, n = np.asarray(means, np.float64), len(means)
     squares = (values - values.mean(axis=0, keepdims=True)) ** 2
     variance = squares.sum(axis=0) / (n - 1)

@@ -15,7 +15,7 @@ from ..models import AbstractVAE, given
 
 
 def draws_alive(model: AbstractVAE, ys: Array | np.ndarray | None) -> int:
-    """How many draws to score together: as many as fill the memory that is well spent on them.
+    """Choose how many draws to score together: as many as fill the memory that is well spent on them.
 
     That is 2 million floats on a CPU, 8 MiB, in the largest array that the draws make: 41 draws of the convolutional
     decoder at 28 x 28, 2674 of an MLP to as many pixels. More leave the cache, fewer leave a core without work.
@@ -36,7 +36,7 @@ def _shape(array: Any) -> jax.ShapeDtypeStruct:
 
 @functools.lru_cache(maxsize=64)
 def _floats_per_draw(structure: Any, leaves: tuple, label: Any) -> int:
-    """By how much the largest array grows with one example more of one draw each: weights do not count."""
+    """Count the floats by which the largest array grows when one more example is scored with one draw."""
     model = jax.tree.unflatten(structure, leaves)
 
     def sizes(n: int) -> list[int]:
@@ -55,7 +55,7 @@ def _floats_per_draw(structure: Any, leaves: tuple, label: Any) -> int:
 
 
 def _sizes(jaxpr: Jaxpr) -> Iterator[int]:
-    """The sizes of all arrays that a program computes, those of the programs in it included."""
+    """Yield the sizes of all arrays that a program computes, those of the programs in it included."""
     for equation in jaxpr.eqns:
         yield from (math.prod(getattr(out.aval, "shape", ())) for out in equation.outvars)
         parts = jax.tree.leaves(equation.params, is_leaf=lambda part: isinstance(part, Jaxpr | ClosedJaxpr))

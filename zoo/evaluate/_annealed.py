@@ -14,12 +14,12 @@ from ..models import AbstractVAE
 from ._alive import draws_alive
 from ._annealing import Path, from_prior, plan_walk
 from ._checks import check_continuous, check_evaluation, check_finite, check_weights
-from ._estimate import Estimate, estimate
-from ._examples import over_examples
+from ._estimate import Estimate, estimate_each
+from ._examples import map_examples
 
 
 class Annealed(NamedTuple):
-    """What annealed importance sampling found, one value for each example.
+    """The result of annealed importance sampling, one value for each example.
 
     **Fields:**
 
@@ -35,7 +35,7 @@ class Annealed(NamedTuple):
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The means over the examples, with their standard errors."""
-        return {"log_likelihood": estimate(self.log_likelihood), "acceptance": estimate(self.acceptance)}
+        return estimate_each(self, ("log_likelihood", "acceptance"))
 
 
 def annealed_importance_sampling(
@@ -51,7 +51,7 @@ def annealed_importance_sampling(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Annealed:
-    r"""The log-likelihood of each example by annealed importance sampling, in nats: a lower bound on average.
+    r"""Estimate each example's log-likelihood by annealed importance sampling, in nats: a lower bound on average.
 
     $$\log \frac1c \sum_{i=1}^c w_i, \qquad
       \log w = \sum_{t=1}^T (\beta_t - \beta_{t-1}) [\log p(x, z_{t-1}) - \log p_0(z_{t-1})]$$
@@ -80,7 +80,7 @@ def annealed_importance_sampling(
     check_annealing(call, model, steps, leapfrogs, chains)
     check_evaluation(call, model, xs, ys, k=chains, observe=observe)
     at_once = examples_at_once(model, ys, chains)
-    found = over_examples(
+    found = map_examples(
         eqx.Partial(_anneal, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
         model,
         xs,
@@ -114,7 +114,7 @@ def _anneal(model, x, *, steps, leapfrogs, chains, start, key):
 
 
 def log_mean(log_weight: Float[Array, " chains"]) -> tuple[Array, Array]:
-    """The logarithm of the weights' mean, and its standard error to first order."""
+    """Compute the logarithm of the weights' mean, and its standard error to first order."""
     chains = log_weight.size
     total = logsumexp(log_weight)
     share = jnp.exp(log_weight - total)

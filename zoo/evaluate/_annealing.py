@@ -1,4 +1,4 @@
-"""The path from a distribution that can be drawn from to the posterior, walked both ways."""
+"""Annealing walks a path from a distribution that is easily drawn from to the posterior, and back."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ ACCEPTANCE = 0.65
 
 
 def from_prior(model: AbstractVAE, x: Float[Array, " ..."]) -> Any:
-    """p(z), to anneal from: it asks nothing of the encoder.
+    """Anneal from the prior p(z), which asks nothing of the encoder.
 
     **Arguments:** `model`; `x`: one example.
     """
@@ -30,15 +30,15 @@ def from_prior(model: AbstractVAE, x: Float[Array, " ..."]) -> Any:
 
 
 def from_posterior(model: AbstractVAE, x: Float[Array, " ..."]) -> Any:
-    """q(z | x), to anneal from: a shorter way, where the encoder is good.
+    """Anneal from the posterior q(z | x): the way is shorter where the encoder is good.
 
     **Arguments:** `model`; `x`: one example.
     """
     return model.posterior(x)
 
 
-def schedule(steps: int) -> Float[np.ndarray, " steps_and_one"]:
-    """Inverse temperatures from 0 to 1, close together at both ends: Wu et al. 2017, appendix, with delta = 4."""
+def inverse_temperatures(steps: int) -> Float[np.ndarray, " steps_and_one"]:
+    """Space inverse temperatures from 0 to 1, closely at both ends: Wu et al. 2017, appendix, with delta = 4."""
     sigmoid = 1 / (1 + np.exp(-4 * np.linspace(-1, 1, steps + 1)))
     return (sigmoid - sigmoid[0]) / (sigmoid[-1] - sigmoid[0])
 
@@ -80,7 +80,7 @@ class Path(eqx.Module):
         return log_start, joint - log_start
 
     def move(self, u: Float[Array, " chains units"], beta: Scalar, step_size: Scalar, key: PRNGKeyArray) -> Move:
-        """A transition of every chain at one temperature; `extra` is the second of `log_densities`."""
+        """Move every chain by one transition at one temperature; `extra` is the second of `log_densities`."""
 
         def log_density(u):
             log_start, ratio = self.log_densities(u)
@@ -91,7 +91,7 @@ class Path(eqx.Module):
         return jax.vmap(one)(u, keys)
 
     def step_sizes(self, betas: Float[Array, " steps"], *, chains: int, key: PRNGKeyArray) -> Float[Array, " steps"]:
-        """The step size for each temperature, by chains of their own, which raise it where more than 65% is accepted.
+        """Find the step size for each temperature by extra chains, which raise it where more than 65% is accepted.
 
         What is measured afterwards has no part in its own step sizes: bounds stay bounds.
         """
@@ -111,7 +111,10 @@ class Path(eqx.Module):
         return jnp.exp(log_steps[WARM_UP:])
 
     def forward(self, walk: "Walk", *, chains: int, key: PRNGKeyArray) -> "Weights":
-        r"""$\log w = \sum_t (\beta_t - \beta_{t-1}) [\log p(x, z_{t-1}) - \log p_0(z_{t-1})]$ of chains from $p_0$."""
+        r"""Walk chains from $p_0$ to the posterior, and weigh them.
+
+        $$\log w = \sum_t (\beta_t - \beta_{t-1}) [\log p(x, z_{t-1}) - \log p_0(z_{t-1})]$$
+        """
         begin_key, walk_key = jr.split(key)
         u = self.begin(draw_keys(begin_key, chains))
         _, ratio = jax.vmap(self.log_densities)(u)
@@ -126,7 +129,7 @@ class Path(eqx.Module):
         return Weights(log_weight, jnp.mean(acceptance))
 
     def backward(self, z: PyTree, walk: "Walk", *, chains: int, key: PRNGKeyArray) -> "Weights":
-        """The same sum along chains that begin at z, a draw from the exact posterior, and go back to the start."""
+        """Walk chains from z, a draw from the exact posterior, back to $p_0$, and weigh them by the same sum."""
         u = jnp.broadcast_to(self.flat(z), (chains, self.scale.size))
 
         def body(state, row):
@@ -156,7 +159,7 @@ class Weights(NamedTuple):
 
 
 def plan_walk(path: Path, steps: int, *, chains: int, key: PRNGKeyArray) -> Walk:
-    """The temperatures, and step sizes for them found by chains of their own."""
-    betas = schedule(steps)
+    """Plan the temperatures of a walk, and find step sizes for them by chains that serve for nothing else."""
+    betas = inverse_temperatures(steps)
     later, rises = jnp.asarray(betas[1:], path.x.dtype), jnp.asarray(np.diff(betas), path.x.dtype)
     return Walk(jnp.arange(steps, dtype=jnp.uint32), later, rises, path.step_sizes(later, chains=chains, key=key))

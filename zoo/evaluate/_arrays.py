@@ -15,7 +15,7 @@ _ANY = (-math.inf, math.inf)
 def check_codes(
     call: str, codes: Any, factors: Any, *, latents: int = 1
 ) -> tuple[Float[np.ndarray, " n latents"], Int[np.ndarray, " n factors"]]:
-    """Codes in float64 and each factor's values numbered from 0, both on the host.
+    """Check codes and factors; return the codes in float64 and the factors' values numbered from 0, on the host.
 
     **Raises:** `ValueError` where the factors are missing, no integers, constant or of another number of rows than
     the codes, and where the codes are empty, not finite or fewer than `latents` columns.
@@ -55,7 +55,7 @@ def check_codes(
 
 
 def check_columns(call: str, name: str, columns: Any, count: int) -> tuple[int, ...]:
-    """Numbers of columns, counted from the front."""
+    """Check numbers of columns, and return them counted from the front."""
     for column in columns:
         if not isinstance(column, int | np.integer) or not -count <= column < count:
             raise ValueError(f"`{call}({name}={tuple(columns)})`: there are {count} factors; count them from 0")
@@ -63,7 +63,7 @@ def check_columns(call: str, name: str, columns: Any, count: int) -> tuple[int, 
 
 
 def as_points(call: str, xs: Any) -> Float[Array, " n size"]:
-    """Features or images as rows of floats on the device; bytes are scaled to [0, 1].
+    """Turn features or images into rows of floats on the device; bytes are scaled to [0, 1].
 
     **Raises:** `ValueError` for what is empty, not finite or neither bytes nor floats.
     """
@@ -74,7 +74,7 @@ def as_points(call: str, xs: Any) -> Float[Array, " n size"]:
 def as_pair(
     call: str, name: str, xs: Any, other: str, ys: Any
 ) -> tuple[Float[Array, " n size"], Float[Array, " m size"]]:
-    """Two sets of points of the same space.
+    """Turn two sets of points of the same space into rows of floats.
 
     **Raises:** `ValueError` as in `as_points`, and where one point has another shape in one than in the other.
     """
@@ -92,8 +92,11 @@ def _rows(xs):
     return jax.vmap(lambda x: data.scale(x).reshape(-1))(xs)
 
 
-def check_labels_of(call: str, name: str, labels: Any, n: int) -> Int[np.ndarray, " n"]:
-    """**Raises:** `ValueError` unless there is one integer label for each of n codes."""
+def check_probe_labels(call: str, name: str, labels: Any, n: int) -> Int[np.ndarray, " n"]:
+    """Check that there is one integer label for each of n codes, and return them as an array.
+
+    **Raises:** `ValueError` otherwise.
+    """
     if labels is None:
         raise ValueError(f"`{call}({name}=None)`: a probe needs the label of each of the {n} codes, shape ({n},)")
     labels = np.asarray(labels)

@@ -96,7 +96,7 @@ def check_weights(call: str, model: AbstractVAE) -> None:
 
 
 def check_finite(call: str, values: Float[Array, " n ..."]) -> Float[Array, " n ..."]:
-    """The values, if all are finite.
+    """Return the values if all are finite.
 
     **Raises:** `FloatingPointError` that names the examples whose weights were infinite or not numbers.
     """

@@ -12,7 +12,7 @@ from ._pictures import draw_latents
 
 
 class CodeUsage(NamedTuple):
-    r"""How a set of examples uses a codebook.
+    r"""The record of how a set of examples uses a codebook.
 
     **Fields:**
 
@@ -33,7 +33,7 @@ def code_usage(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> CodeUsage:
-    r"""Which codes of a `VQVAE` the examples use: the counts over all places of all grids, and their perplexity.
+    r"""Count how often the examples use each code of a `VQVAE`, over all places of all grids.
 
     $$\exp\left(-\sum_j f_j \log f_j\right), \qquad f_j = \text{count}_j / \sum_i \text{count}_i$$
 

@@ -9,7 +9,7 @@ from ._neighbours import nearest
 
 
 class Copies(NamedTuple):
-    """What `nearest_copies` finds.
+    """The result of `nearest_copies`.
 
     **Fields:**
 
@@ -34,7 +34,7 @@ def nearest_copies(
     *,
     progress: bool = False,
 ) -> Copies:
-    r"""Whether a model repeats its training data: each sample's nearest training example, and how near that is.
+    r"""Look whether a model repeats its training data: find each sample's nearest training example.
 
     Real data that the model was not trained on say how near is usual:
 
@@ -65,7 +65,7 @@ def nearest_copies(
 
 
 def _closer(distances: Float[np.ndarray, " n"], others: Float[np.ndarray, " m"]) -> Estimate:
-    """P(distance < other) + P(equal) / 2, and its standard error."""
+    """Estimate P(distance < other) + P(equal) / 2, with its standard error."""
     beaten = 1 - _rank(distances, others)  # by each distance
     beating = _rank(others, distances)  # each of the others
     error = np.hypot(estimate(beaten).standard_error, estimate(beating).standard_error)
@@ -73,7 +73,7 @@ def _closer(distances: Float[np.ndarray, " n"], others: Float[np.ndarray, " m"])
 
 
 def _rank(values, others):
-    """The part of the others below each value; equal ones count half."""
+    """Compute the part of the others that lies below each value; equal ones count half."""
     ordered = np.sort(others)
     below, up_to = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
     return (below + up_to) / (2 * len(others))

@@ -13,7 +13,7 @@ _TOLERANCE = 1e-10
 
 
 class DCI(NamedTuple):
-    """What `dci` finds.
+    """The result of `dci`.
 
     **Fields:**
 
@@ -39,7 +39,7 @@ def dci(
     penalty: int | float = 0.01,
     key: PRNGKeyArray,
 ) -> DCI:
-    r"""Disentanglement, completeness and informativeness, by a lasso from the codes to each factor.
+    r"""Measure disentanglement, completeness and informativeness by a lasso from the codes to each factor.
 
     With R the size of the lasso's weights, D latents, K factors,
 
@@ -91,7 +91,7 @@ def dci(
 def lasso(
     xs: Float[np.ndarray, " n in_size"], ys: Float[np.ndarray, " n out_size"], penalty: float
 ) -> Float[np.ndarray, " in_size out_size"]:
-    """The weights with the least squared error and absolute sum, by coordinate descent, one column of ys by itself."""
+    """Find the weights with the least squared error and absolute sum, for each column of ys, by coordinate descent."""
     n = len(xs)
     gram, moments = xs.T @ xs / n, xs.T @ ys / n
     weights = np.zeros_like(moments)
@@ -115,7 +115,7 @@ def _scores(importance, errors):
 
 
 def _concentration(importance, axis):
-    """One less the entropy of the shares along an axis, to the base of its length."""
+    """Compute 1 minus the entropy of the shares along an axis; the logarithm's base is the axis's length."""
     sums = importance.sum(axis=axis, keepdims=True)
     shares = importance / np.where(sums > 0, sums, 1.0)
     terms = np.where(shares > 0, shares * np.log(np.where(shares > 0, shares, 1.0)), 0.0)

@@ -15,8 +15,8 @@ from .._checks import check_counts
 from ..models import AbstractVAE
 from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
-from ._estimate import Estimate, estimate
-from ._examples import over_examples, over_rows
+from ._estimate import Estimate, estimate_each
+from ._examples import map_examples, map_rows
 from ._parts import part_size
 
 
@@ -52,14 +52,14 @@ class ELBODecomposition(NamedTuple):
 
     @property
     def elbo(self) -> Float[Array, " n"]:
-        """The reconstruction less the divergence."""
+        """The reconstruction minus the divergence."""
         return self.reconstruction - self.kl
 
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The mean over the examples of every part, with its standard error given q(z)."""
         names = ("elbo", "reconstruction", "kl", "mutual_information", "marginal_kl", "total_correlation")
-        return {name: estimate(getattr(self, name)) for name in (*names, "dimension_wise_kl")}
+        return estimate_each(self, (*names, "dimension_wise_kl"))
 
 
 def elbo_decomposition(
@@ -73,7 +73,7 @@ def elbo_decomposition(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> ELBODecomposition:
-    r"""The ELBO taken apart: what the reconstruction is worth, and what its divergence from the prior is spent on.
+    r"""Take the ELBO apart: what the reconstruction is worth, and what the divergence from the prior is spent on.
 
     $$E_x \, KL(q(z \mid x) \,\|\, p(z)) = I(x; z) + KL\left(q(z) \,\Big\|\, \prod_j q(z_j)\right)
       + \sum_j KL(q(z_j) \,\|\, p(z_j)), \qquad q(z) = \tfrac1n \sum_m q(z \mid x_m)$$
@@ -108,7 +108,7 @@ def elbo_decomposition(
         raise ValueError(f"`elbo_decomposition` needs at least 2 examples for q(z) to mix, got {n}; pass more")
     draws_key, mixture_key = jr.split(key)
     alive = draws_alive(model, ys)
-    draws = over_examples(
+    draws = map_examples(
         eqx.Partial(_draw, k=k),
         model,
         xs,
@@ -126,7 +126,7 @@ def elbo_decomposition(
     mixture = _Mixture(jax.tree.map(lambda leaf: leaf[few], draws.posterior), jnp.asarray(few), n)
     rows = (draws, np.arange(n, dtype=np.uint32))
     take_apart = eqx.Partial(_take_apart, mixture, part_size(len(few), chunk))
-    return over_rows(take_apart, rows, at_once=1, per_call=256, progress="aggregate" if progress else None)
+    return map_rows(take_apart, rows, at_once=1, per_call=256, progress="aggregate" if progress else None)
 
 
 class _Drawn(NamedTuple):
@@ -156,7 +156,7 @@ def _draw(model, x, *, k, key):
 
 
 def _per_unit(posterior: PyTree, z: Float[Array, " units"]) -> Float[Array, " units"]:
-    """log q(z_j | x) of every unit: the same family with the j-th parameters."""
+    """Compute log q(z_j | x) of every unit: the density of the same family with the j-th parameters."""
     parameters, rest = eqx.partition(posterior, eqx.is_array)
 
     def one(parameters, z):

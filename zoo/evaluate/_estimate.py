@@ -1,4 +1,5 @@
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -15,7 +16,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(values: Float[Array | np.ndarray, " n ..."]) -> Estimate:
-    r"""The mean of what was found for each example, with its standard error $\sqrt{Var[v] / n}$, in float64.
+    r"""Estimate the mean over the examples, with its standard error $\sqrt{Var[v] / n}$, in float64.
 
     **Arguments:** `values`: as `log_likelihood`, `bound` and the other functions of `zoo.evaluate` return them.
     The error is that of the examples being a sample; an estimate's own noise is in it as far as it varies
@@ -26,3 +27,8 @@ def estimate(values: Float[Array | np.ndarray, " n ..."]) -> Estimate:
     if n == 1:
         return Estimate(values[0], np.full(values.shape[1:], np.nan))
     return Estimate(np.mean(values, axis=0), np.std(values, axis=0, ddof=1) / np.sqrt(n))
+
+
+def estimate_each(record: Any, names: Sequence[str]) -> dict[str, Estimate]:
+    """Estimate the mean over the examples of each of a record's fields and properties in `names`."""
+    return {name: estimate(getattr(record, name)) for name in names}

@@ -16,7 +16,7 @@ def estimate_metric(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Estimate:
-    r"""A metric of whole sets of rows, with its standard error by the jackknife: one group is left out after another.
+    r"""Compute a metric of whole sets of rows, with its standard error by the jackknife: each group is left out once.
 
     $$\sqrt{\frac{g - 1}{g} \sum_{i=1}^g (\theta_{-i} - \bar\theta)^2}$$
 

@@ -14,7 +14,7 @@ from ..models import given
 from ._parts import part_size
 
 
-def over_examples(
+def map_examples(
     function: Callable,
     model: Any,
     xs: Array | np.ndarray,
@@ -26,16 +26,18 @@ def over_examples(
     progress: str | None,
     key: PRNGKeyArray,
 ) -> PyTree[Array]:
-    """`function(model, x, key=...)` of every example, stacked; the model at the example's label, where there is one.
+    """Map `function(model, x, key=...)` over the examples, and stack the results.
+
+    Where examples have labels, each is given to the model first.
 
     Example i is observed and judged with keys made of `fold_in(key, i)`, so the answer does not depend on
     how the examples are grouped.
 
-    **Arguments:** `observe`: `data.scale` unless given; `at_once`, `per_call`, `progress`: as in `over_rows`.
+    **Arguments:** `observe`: `data.scale` unless given; `at_once`, `per_call`, `progress`: as in `map_rows`.
     """
     rows = (xs, ys, np.arange(len(xs), dtype=np.uint32))
     judge = eqx.Partial(_judge, function, model, data.scale if observe is None else observe, key)
-    return over_rows(judge, rows, at_once=at_once, per_call=per_call, progress=progress)
+    return map_rows(judge, rows, at_once=at_once, per_call=per_call, progress=progress)
 
 
 def _judge(function, model, observe, key, row):
@@ -44,10 +46,10 @@ def _judge(function, model, observe, key, row):
     return function(given(model, y), observe(x, key=observe_key), key=function_key)
 
 
-def over_rows(
+def map_rows(
     function: Callable, rows: PyTree[Array | np.ndarray], *, at_once: int, per_call: int, progress: str | None
 ) -> PyTree[Array]:
-    """`function(row)` of every row of the arrays, stacked.
+    """Map `function(row)` over the rows of the arrays, and stack the results.
 
     **Arguments:** `at_once`: the most rows that are mapped together; `per_call`: the most rows that a compiled call is
     given, which then maps them part by part; `progress`: the progress bar's text, or `None` for no bar.
@@ -64,7 +66,7 @@ def over_rows(
         for start in range(0, n, per_call):
             # The last call is filled up with repeats, so that all calls share one program.
             index = np.minimum(np.arange(start, start + per_call), n - 1)
-            result = _map_rows(function, jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), rows), at_once)
+            result = _map_compiled(function, jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), rows), at_once)
             if progress is not None:
                 jax.block_until_ready(result)  # or the bar would tell what was asked for, not what is done
             count = min(per_call, n - start)
@@ -74,7 +76,7 @@ def over_rows(
 
 
 @eqx.filter_jit
-def _map_rows(function, rows, at_once):
+def _map_compiled(function, rows, at_once):
     if at_once >= len(jax.tree.leaves(rows)[0]):
         return jax.vmap(function)(rows)
     return lax.map(function, rows, batch_size=at_once)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from .._checks import check_counts
 from ._arrays import check_codes
 from ._estimate import Estimate, estimate
-from ._examples import over_rows
+from ._examples import map_rows
 from ._probes import linear_probe
 
 
@@ -37,7 +37,7 @@ def beta_vae_score(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Estimate:
-    r"""How often a linear classifier tells which factor two data have in common from how far their codes are apart.
+    r"""Measure how often a classifier tells which factor two data have in common from how far their codes are apart.
 
     For each of `train` + `test` points a factor y is drawn, then L pairs that agree in y and are else independent; the
     classifier, `linear_probe`, guesses y from
@@ -78,7 +78,7 @@ def factor_vae_score(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Estimate:
-    r"""How often the latent that varies least tells which factor a batch has in common, by a majority of votes.
+    r"""Measure how often the latent that varies least tells which factor a batch has in common, by majority vote.
 
     For each vote a factor k is drawn and L data that agree in it; the vote is for k, cast by the latent
 
@@ -133,9 +133,9 @@ def _table(call: str, codes: Any, factors: Any, **counts: int) -> _Table:
 
 
 def _draw(judge, table, size, keys, progress=None):
-    """For each key a factor, a value of it at random, and what is judged of `size` codes that have this value."""
+    """Draw a factor and a value of it for each key, and let `judge` look at `size` codes that have this value."""
     one = eqx.Partial(_draw_one, judge, table, size)
-    return over_rows(one, keys, at_once=_AT_ONCE, per_call=32 * _AT_ONCE, progress=progress)
+    return map_rows(one, keys, at_once=_AT_ONCE, per_call=32 * _AT_ONCE, progress=progress)
 
 
 def _draw_one(judge, table, size, key):
@@ -145,7 +145,7 @@ def _draw_one(judge, table, size, key):
 
 
 def _draw_alike(table, factor, row, shape, key):
-    """Codes of random rows in which the factor has the same value as in the row given."""
+    """Draw codes of random rows in which the factor has the same value as in the row given."""
     value = table.factors[row, factor]
     place = jr.randint(key, shape, 0, table.size[factor, value])
     return table.codes[table.order[factor, table.start[factor, value] + place]]

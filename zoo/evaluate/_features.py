@@ -46,7 +46,7 @@ class FashionClassifier(eqx.Module):
 
 
 def fashion_features(images: Array | np.ndarray, *, progress: bool = False) -> Float[Array, " n features"]:
-    """64 features of each image: the last hidden layer of a small classifier of Fashion-MNIST.
+    """Compute 64 features of each image: the last hidden layer of a small classifier of Fashion-MNIST.
 
     The space in which `frechet_distance`, `precision_recall` and `density_coverage` judge images of clothes.
     **It is not Inception's**: distances in it cannot be set beside published FIDs, only beside each other.
@@ -73,7 +73,7 @@ def _features(classifier, images):
 
 @functools.cache
 def load_classifier() -> FashionClassifier:
-    """The classifier that comes with the package; its arrays are in the file in the order of the leaves."""
+    """Load the classifier that comes with the package; the file holds its arrays in the order of the leaves."""
     empty = eqx.filter_eval_shape(FashionClassifier, key=jr.key(0))
     with np.load(FEATURE_FILE, allow_pickle=False) as file:
         arrays = iter([jnp.asarray(file[f"arr_{i}"]) for i in range(len(file.files))])

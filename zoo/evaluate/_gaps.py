@@ -18,13 +18,13 @@ from .._draws import over_draws
 from ..models import AbstractVAE, draw_keys
 from ._alive import draws_alive
 from ._checks import check_continuous, check_evaluation, check_finite, check_weights
-from ._estimate import Estimate, estimate
-from ._examples import over_examples
+from ._estimate import Estimate, estimate_each
+from ._examples import map_examples
 from ._parts import part_size
 
 
 class InferenceGaps(NamedTuple):
-    r"""How far the ELBO is from log p(x), and why; one value for each example, in nats.
+    r"""The record of how far the ELBO is from log p(x), and why; one value for each example, in nats.
 
     **Fields:**
 
@@ -55,8 +55,7 @@ class InferenceGaps(NamedTuple):
     @property
     def estimates(self) -> dict[str, Estimate]:
         """The mean over the examples of everything, with its standard error."""
-        names = (*self._fields, "approximation", "amortisation", "inference")
-        return {name: estimate(getattr(self, name)) for name in names}
+        return estimate_each(self, (*self._fields, "approximation", "amortisation", "inference"))
 
 
 def gaps(
@@ -72,7 +71,7 @@ def gaps(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> InferenceGaps:
-    r"""The inference gap of each example, taken apart: what the family of posteriors costs, and what the encoder does.
+    r"""Take the inference gap of each example apart: what the family of posteriors costs, and what the encoder does.
 
     $$\log p(x) - L[q] = \underbrace{\log p(x) - L[q^*]}_{\text{approximation}}
       + \underbrace{L[q^*] - L[q]}_{\text{amortisation}}, \qquad q^* = \arg\max_{q} L[q]$$
@@ -104,7 +103,7 @@ def gaps(
     optimiser = _adam(steps) if optimiser is None else optimiser
     alive = draws_alive(model, ys)
     at_once = max(alive // draws, 1)
-    found = over_examples(
+    found = map_examples(
         eqx.Partial(_measure_gaps, k=k, chunk=part_size(k, draws), steps=steps, draws=draws, optimiser=optimiser),
         model,
         xs,
@@ -147,7 +146,7 @@ def _measure_gaps(model, x, *, k, chunk, steps, draws, optimiser, key):
 
 
 def _optimise_posterior(model, x, posterior, *, steps, draws, optimiser, key):
-    """The posterior with the parameters, of its family, that make this example's ELBO largest."""
+    """Find the posterior of the same family that makes this example's ELBO largest."""
     parameters, rest = eqx.partition(posterior, eqx.is_inexact_array)
 
     def loss(parameters, keys):

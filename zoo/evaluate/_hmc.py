@@ -11,7 +11,7 @@ from .._custom_types import Scalar
 
 
 class Move(NamedTuple):
-    """Where a transition has come to, what else the density said there, and the probability of the move."""
+    """The end of a transition, what else the density said there, and the probability that the move was taken."""
 
     z: Float[Array, " units"]
     extra: PyTree[Array]

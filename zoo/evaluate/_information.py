@@ -5,7 +5,7 @@ from .._checks import check_counts
 
 
 def bin_codes(codes: Float[np.ndarray, " n latents"], bins: int, call: str) -> Int[np.ndarray, " n latents"]:
-    """Each latent's bin, of equal width from its smallest to its largest value.
+    """Replace each code by the number of its bin; a latent's bins share its range equally.
 
     **Raises:** `ValueError` for fewer than 2 bins.
     """

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..models import AbstractVAE, HierarchicalVAE, draw_keys
 from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
-from ._examples import over_examples
+from ._examples import map_examples
 
 
 def kl_per_layer(
@@ -21,7 +21,7 @@ def kl_per_layer(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Float[Array, " n layers"]:
-    r"""How many nats each layer of a hierarchical model costs: a layer near zero is not used.
+    r"""Measure how many nats each layer of a hierarchical model costs: a layer near zero is not used.
 
     $$E_{q(z \mid x)} [\log q(z_l \mid \cdot) - \log p(z_l \mid z_{l+1})]$$
 
@@ -43,7 +43,7 @@ def kl_per_layer(
         )
     check_evaluation("kl_per_layer", model, xs, None, k=k, observe=observe)
     check_weights("kl_per_layer", model)
-    values = over_examples(
+    values = map_examples(
         eqx.Partial(_terms, k=k),
         model,
         xs,

@@ -14,7 +14,7 @@ from .._draws import Draws
 from ..models import AbstractVAE, draw_keys
 from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
-from ._examples import over_examples
+from ._examples import map_examples
 from ._parts import part_size
 
 
@@ -62,7 +62,7 @@ def log_likelihood(
         check_counts("log_likelihood", chunk_size=chunk_size)
     alive = draws_alive(model, ys) if chunk_size is None else chunk_size
     chunk = part_size(k, alive)
-    values = over_examples(
+    values = map_examples(
         eqx.Partial(_stream_draws, k=k, chunk=chunk),
         model,
         xs,
@@ -113,7 +113,7 @@ def bound(
     check_evaluation("bound", model, xs, ys, k=k, observe=observe)
     check_weights("bound", model)
     at_once = max(10 * draws_alive(model, ys) // k, 1)
-    values = over_examples(
+    values = map_examples(
         eqx.Partial(_judge_draws, objective=objective, k=k),
         model,
         xs,

@@ -8,7 +8,7 @@ from ._information import bin_codes, entropy, mutual_information
 
 
 class FactorGaps(NamedTuple):
-    """How far the latent that tells most about a factor is ahead of the next.
+    """The gaps by which the latent that tells most about a factor is ahead of the next.
 
     **Fields:** `score`: the mean of the gaps, from 0 to 1; `gaps`: one for each factor; `table`: what each latent
     tells about each factor, `(latents, factors)`.
@@ -51,7 +51,7 @@ def mig(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *, bins: 
 def factor_gaps(
     table: Float[np.ndarray, " latents factors"], scores: Float[np.ndarray, " latents factors"]
 ) -> FactorGaps:
-    """The largest score less the second largest, in each column."""
+    """Subtract the second largest score from the largest, in each column."""
     ordered = np.sort(scores, axis=0)
     difference = ordered[-1] - ordered[-2]
     return FactorGaps(float(difference.mean()), difference, table)

@@ -21,7 +21,7 @@ _ALIVE = 2**21  # entries of the kernel's matrix alive at a time: 8 MiB
 
 
 class MMDTest(NamedTuple):
-    r"""What `mmd_test` finds.
+    r"""The result of `mmd_test`.
 
     **Fields:**
 
@@ -49,7 +49,7 @@ def mmd_test(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> MMDTest:
-    r"""Whether two sets of points may be of one distribution: the kernel two-sample test.
+    r"""Test whether two sets of points may be of one distribution: the kernel two-sample test.
 
     $$\widehat{MMD}^2 = \frac{1}{n (n - 1)} \sum_{i \ne j} \kappa(x_i, x_j) + \frac{1}{m (m - 1)} \sum_{i \ne j}
       \kappa(y_i, y_j) - \frac{2}{n m} \sum_{i, j} \kappa(x_i, y_j), \qquad
@@ -114,17 +114,18 @@ def _centre(points):
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _deal_at_random(n: int, count: int, permutations: int, key: PRNGKeyArray) -> Float[Array, " points deals"]:
-    """Which points are of the first set: as they are, then at random."""
+    """Deal the points to two sets, first as they are, then at random: 1 for those of the first set."""
     first = (jnp.arange(count) < n).astype(jnp.float32)
     shuffled = lax.map(lambda key: jr.permutation(key, first), jr.split(key, permutations))
     return jnp.concatenate([first[None], shuffled]).T
 
 
 def _sums(points: Float[Array, " points size"], deals: Float[Array, " points deals"], progress: str | None):
-    """The kernel's sums over pairs of different points: for each deal those within the first set and across, and for
-    each point, as they are dealt, those with the first set and with all; in float64.
+    """Sum the kernel over pairs of different points, in float64.
 
-    Of the kernel less a constant, which the estimate does not see: it keeps the sums small.
+    For each deal it sums the pairs within the first set and those across; for each point, as the sets are, its pairs
+    with the first set and with all. A constant is taken off the kernel, which the estimate does not see: it keeps the
+    sums small.
     """
     count = len(points)
     within, across = np.zeros(deals.shape[1]), np.zeros(deals.shape[1])

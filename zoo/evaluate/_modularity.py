@@ -8,7 +8,9 @@ from ._information import bin_codes, mutual_information
 
 
 class Modularity(NamedTuple):
-    """**Fields:** `score`: the mean over the latents; `modularity`: of each latent, from 0 to 1; `table`: the mutual
+    """The result of `modularity`.
+
+    **Fields:** `score`: the mean over the latents; `modularity`: of each latent, from 0 to 1; `table`: the mutual
     information of each latent and each factor in nats, `(latents, factors)`.
     """
 
@@ -18,7 +20,7 @@ class Modularity(NamedTuple):
 
 
 def modularity(codes: Array | np.ndarray, factors: Array | np.ndarray | None, *, bins: int = 20) -> Modularity:
-    r"""How nearly each latent has information about one factor alone.
+    r"""Measure how nearly each latent has information about one factor alone.
 
     $$\frac1D \sum_i \left( 1 - \frac{\sum_{f \ne f(i)} m_{if}^2}{m_{i f(i)}^2 (K - 1)} \right), \qquad
       m_{if} = I(z_i; v_f), \quad f(i) = \arg\max_f m_{if}$$

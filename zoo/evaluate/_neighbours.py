@@ -21,7 +21,7 @@ def nearest(
     others: bool = False,
     progress: str | None = None,
 ) -> tuple[Float[np.ndarray, " n k"], Int[np.ndarray, " n k"]]:
-    """The k nearest points of each query, the nearest first: Euclidean distances, and places among the points.
+    """Find the k nearest points of each query, the nearest first: Euclidean distances, and places among the points.
 
     Memory does not grow with n times m. The distances are of the differences themselves: 0 for equal rows.
 
@@ -48,7 +48,7 @@ def count_within(
     *,
     progress: str | None = None,
 ) -> Int[np.ndarray, " n"]:
-    """Around how many points each query lies within the point's radius, the edge included in spite of rounding."""
+    """Count the points within whose radius each query lies; the edge is included in spite of rounding."""
     centre = jnp.mean(points, axis=0)
     padded, present = _in_parts(points - centre[None])
     limits = np.square(np.pad(radii, (0, present.size - len(radii)))) * (1 + _SLACK)
@@ -72,7 +72,7 @@ def _in_parts(
 
 @jax.jit
 def squared_distances(xs: Float[Array, " n size"], ys: Float[Array, " m size"]) -> Float[Array, " n m"]:
-    """Of every row to every row, as a product of matrices; accurate where the rows are near the origin."""
+    """Compute all squared distances by a product of matrices, which is accurate where the rows are near the origin."""
     product = jnp.matmul(xs, ys.T, precision=lax.Precision.HIGHEST)
     norms = jnp.sum(xs**2, axis=1)[:, None] + jnp.sum(ys**2, axis=1)[None, :]
     return jnp.maximum(norms - 2 * product, 0)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped
 from .._checks import check_counts
 from ..models import AbstractVAE, ConditionalVAE, check_labels, given
 from ._checks import check_evaluation, check_latents, check_weights
-from ._examples import over_examples, over_rows
+from ._examples import map_examples, map_rows
 
 
 def reconstruct(
@@ -21,14 +21,14 @@ def reconstruct(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Float[Array, " n ..."]:
-    r"""What the model makes of each example: $E[x' \mid z]$ at one $z \sim q(z \mid x)$.
+    r"""Reconstruct each example: $E[x' \mid z]$ at one $z \sim q(z \mid x)$.
 
     **Arguments:** `model`: a trained model; `xs`: `(n, ...)`, uint8 pixels or floats; `ys`: labels, for a
     `ConditionalVAE`; `observe`: as in `zoo.fit`; `progress`: whether to show a bar.
 
     **Returns:** the likelihood's means, of the examples' shape.
     """
-    return _map_examples("reconstruct", _reconstruction, model, xs, ys, observe, progress, key)
+    return _check_and_map("reconstruct", _reconstruction, model, xs, ys, observe, progress, key)
 
 
 def _reconstruction(model, x, *, key):
@@ -44,13 +44,13 @@ def encode(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> PyTree[Float[Array, " n ..."]]:
-    """The posterior mean of each example, E[z | x].
+    """Encode each example as its posterior mean, E[z | x].
 
     **Arguments:** as in `reconstruct`.
 
     **Returns:** the means, `(n, ...)`; of a model whose z has layers, a tuple of them, the data's end first.
     """
-    return _map_examples("encode", _mean, model, xs, ys, observe, progress, key)
+    return _check_and_map("encode", _mean, model, xs, ys, observe, progress, key)
 
 
 def draw_latents(
@@ -62,13 +62,13 @@ def draw_latents(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> PyTree[Shaped[Array, " n ..."]]:
-    """One draw z ~ q(z | x) for each example: draws of the aggregated posterior.
+    """Draw one z ~ q(z | x) for each example: together, draws of the aggregated posterior.
 
     **Arguments:** as in `reconstruct`.
 
     **Returns:** the draws, `(n, ...)`, of the structure of the model's z.
     """
-    return _map_examples("draw_latents", _draw, model, xs, ys, observe, progress, key)
+    return _check_and_map("draw_latents", _draw, model, xs, ys, observe, progress, key)
 
 
 def _draw(model, x, *, key):
@@ -79,17 +79,17 @@ def _mean(model, x, *, key):
     return model.posterior(x).mean
 
 
-def _map_examples(call, function, model, xs, ys, observe, progress, key):
+def _check_and_map(call, function, model, xs, ys, observe, progress, key):
     check_evaluation(call, model, xs, ys, k=1, observe=observe)
     check_weights(call, model)
     bar = call if progress else None
-    return over_examples(function, model, xs, ys, observe=observe, at_once=256, per_call=1024, progress=bar, key=key)
+    return map_examples(function, model, xs, ys, observe=observe, at_once=256, per_call=1024, progress=bar, key=key)
 
 
 def decode_means(
     model: AbstractVAE, zs: PyTree[Shaped[Array | np.ndarray, " n ..."]], *, progress: bool = False
 ) -> Float[Array, " n ..."]:
-    """The likelihood's mean at each latent, $E[x | z]$: what a picture of z shows.
+    """Decode each latent to the likelihood's mean, $E[x | z]$: what a picture of z shows.
 
     **Arguments:** `model`: a trained model; `zs`: latents `(n, ...)`, such as `draw_latents` returns, and `encode` of
     a model whose z is continuous; `progress`: whether to show a bar.
@@ -100,7 +100,7 @@ def decode_means(
     """
     check_latents("decode_means(zs)", model, zs)
     check_weights("decode_means", model)
-    return over_rows(
+    return map_rows(
         eqx.Partial(_decode_mean, model), zs, at_once=256, per_call=1024, progress="decode_means" if progress else None
     )
 
@@ -118,7 +118,7 @@ def sample(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Float[Array, " n ..."]:
-    r"""Examples from the model: $z \sim p(z)$, then the likelihood.
+    r"""Sample examples from the model: $z \sim p(z)$, then the likelihood.
 
     **Arguments:**
 
@@ -141,7 +141,7 @@ def sample(
     check_labels("sample(y)", model, ys, n)
     check_weights("sample", model)
     rows, bar = (ys, jr.split(key, n)), "sample" if progress else None
-    return over_rows(eqx.Partial(_sample, model, noise), rows, at_once=256, per_call=1024, progress=bar)
+    return map_rows(eqx.Partial(_sample, model, noise), rows, at_once=256, per_call=1024, progress=bar)
 
 
 def _sample(model, noise, row):

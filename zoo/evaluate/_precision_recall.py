@@ -10,7 +10,9 @@ from ._neighbours import count_within, nearest
 
 
 class PrecisionRecall(NamedTuple):
-    """**Fields:** `precision`: the part of the samples that lie among the real points; `recall`: the part of the real
+    """The result of `precision_recall`.
+
+    **Fields:** `precision`: the part of the samples that lie among the real points; `recall`: the part of the real
     points that lie among the samples. Each with the standard error of its points, the other set held fixed.
     """
 
@@ -19,7 +21,9 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """**Fields:** `density`: how many balls of real points a sample lies in, over k, 1 on average where the two are
+    """The result of `density_coverage`.
+
+    **Fields:** `density`: how many balls of real points a sample lies in, over k, 1 on average where the two are
     alike, and no limit above; `coverage`: the part of the real balls with a sample in them. Each with the standard
     error of its points, the other set held fixed.
     """
@@ -31,7 +35,7 @@ class DensityCoverage(NamedTuple):
 def precision_recall(
     real: Array | np.ndarray, samples: Array | np.ndarray, *, k: int = 3, progress: bool = False
 ) -> PrecisionRecall:
-    r"""How much of what a model draws looks real, and how much of what is real it draws.
+    r"""Measure how much of what a model draws looks real, and how much of what is real it draws.
 
     $$f(x, \Phi) = \mathbb{1}\left[\exists \phi \in \Phi: |x - \phi| \le |\phi - NN_k(\phi, \Phi)|\right], \qquad
       \text{precision} = \frac1m \sum_j f(y_j, X), \quad \text{recall} = \frac1n \sum_i f(x_i, Y)$$
@@ -64,7 +68,7 @@ def precision_recall(
 def density_coverage(
     real: Array | np.ndarray, samples: Array | np.ndarray, *, k: int = 5, progress: bool = False
 ) -> DensityCoverage:
-    r"""Precision and recall that an outlier does not spoil.
+    r"""Measure precision and recall in a form that an outlier does not spoil.
 
     $$\text{density} = \frac{1}{km} \sum_j \sum_i \mathbb{1}[y_j \in B_i], \qquad
       \text{coverage} = \frac1n \sum_i \mathbb{1}[\exists j: y_j \in B_i]$$

@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array
 
 from .._checks import check_counts
-from ._arrays import as_pair, check_labels_of
+from ._arrays import as_pair, check_probe_labels
 from ._estimate import Estimate, estimate
 from ._neighbours import nearest
 
@@ -27,7 +27,7 @@ def linear_probe(
     *,
     penalty: int | float = 1e-4,
 ) -> Estimate:
-    r"""How often a linear classifier of the codes is right: multinomial logistic regression.
+    r"""Measure how often a linear classifier of the codes is right: multinomial logistic regression.
 
     $$\min_{W, b} \ -\frac1n \sum_i \log \mathrm{softmax}(W z_i + b)_{y_i} + \frac{\lambda}{2} |W|^2$$
 
@@ -63,7 +63,7 @@ def knn_probe(
     k: int = 5,
     progress: bool = False,
 ) -> Estimate:
-    """How often the majority of the k nearest codes has the right label; of equal majorities, the one met first.
+    """Measure how often the majority of the k nearest codes has the right label; ties go to the class met first.
 
     **Arguments:** as in `linear_probe`; `k`: neighbours, by Euclidean distance between the codes as they are;
     `progress`: whether to show a bar.
@@ -83,8 +83,8 @@ def knn_probe(
 
 def _check(call: str, codes: Any, labels: Any, test_codes: Any, test_labels: Any):
     points, tests = as_pair(call, "codes", codes, "test_codes", test_codes)
-    labels = check_labels_of(call, "labels", labels, len(points))
-    truth = check_labels_of(call, "test_labels", test_labels, len(tests))
+    labels = check_probe_labels(call, "labels", labels, len(points))
+    truth = check_probe_labels(call, "test_labels", test_labels, len(tests))
     # The numbers of classes among the training labels; a class that is only in the test is never right.
     values, numbered = np.unique(labels, return_inverse=True)
     place = np.minimum(np.searchsorted(values, truth), len(values) - 1)
@@ -117,7 +117,7 @@ def _fit(points, classes, count, penalty):
 
 
 def _minimise(loss, params):
-    """The minimum of a smooth convex function, by L-BFGS."""
+    """Find the minimum of a smooth convex function by L-BFGS."""
     solver = optax.lbfgs()
     value_and_grad = optax.value_and_grad_from_state(loss)
 

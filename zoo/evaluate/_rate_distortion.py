@@ -10,7 +10,7 @@ from ..models import AbstractVAE
 from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import estimate
-from ._examples import over_examples
+from ._examples import map_examples
 
 
 class RateDistortion(NamedTuple):
@@ -38,7 +38,7 @@ def rate_distortion(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> RateDistortion:
-    r"""The curve of models trained with one price after another on a nat of code.
+    r"""Measure rate and distortion of models that were trained at different prices of a nat of code.
 
     $$R = E_x \, KL(q(z \mid x) \,\|\, p(z)), \qquad D = -E_x E_{q(z \mid x)} \log p(x \mid z)$$
 
@@ -74,7 +74,7 @@ def rate_distortion(
     points = []
     for beta, model in zip(betas, models, strict=True):
         at_once = max(10 * draws_alive(model, ys) // k, 1)
-        found = over_examples(
+        found = map_examples(
             eqx.Partial(_rate_and_distortion, k=k),
             model,
             xs,

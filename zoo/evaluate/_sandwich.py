@@ -11,8 +11,8 @@ from ..models import AbstractVAE, check_labels
 from ._annealed import check_annealing, examples_at_once, log_mean
 from ._annealing import Path, from_prior, plan_walk
 from ._checks import check_finite
-from ._estimate import Estimate, estimate
-from ._examples import over_examples
+from ._estimate import Estimate, estimate_each
+from ._examples import map_examples
 
 
 class Sandwich(NamedTuple):
@@ -30,10 +30,14 @@ class Sandwich(NamedTuple):
     xs: Float[Array, " n ..."]
 
     @property
+    def gap(self) -> Float[Array, " n"]:
+        """How far the bounds are apart, in nats."""
+        return self.upper - self.lower
+
+    @property
     def estimates(self) -> dict[str, Estimate]:
-        """The means over the examples, with their standard errors; `gap` is how far the bounds are apart."""
-        named = {"lower": self.lower, "upper": self.upper, "gap": self.upper - self.lower}
-        return {name: estimate(values) for name, values in named.items()}
+        """The means over the examples of both bounds and their gap, with their standard errors."""
+        return estimate_each(self, ("lower", "upper", "gap"))
 
 
 def sandwich(
@@ -48,7 +52,7 @@ def sandwich(
     progress: bool = False,
     key: PRNGKeyArray,
 ) -> Sandwich:
-    r"""Bidirectional Monte Carlo: log p(x) between two bounds, for data simulated from the model.
+    r"""Bound log p(x) from both sides by bidirectional Monte Carlo, for data simulated from the model.
 
     $$z \sim p(z), \; x \sim p(x \mid z): \qquad
       E \log \frac1c \sum_i w_i \leq \log p(x) \leq E \left[ -\log \frac1c \sum_i \frac{1}{w_i'} \right]$$
@@ -69,7 +73,7 @@ def sandwich(
     check_annealing("sandwich", model, steps, leapfrogs, chains)
     check_labels("sandwich(ys)", model, ys, n)
     at_once = examples_at_once(model, ys, 2 * chains)
-    found = over_examples(
+    found = map_examples(
         eqx.Partial(_simulate_and_bound, steps=steps, leapfrogs=leapfrogs, chains=chains, start=start),
         model,
         np.zeros(n, np.float32),
@@ -80,7 +84,7 @@ def sandwich(
         progress="sandwich" if progress else None,
         key=key,
     )
-    check_finite("sandwich", found.upper - found.lower)
+    check_finite("sandwich", found.gap)
     return found
 
 

@@ -59,7 +59,7 @@ def _squared_correlation(codes, factors):
 
 
 def _thresholds(code, factor, classes):
-    """The largest balanced accuracy of intervals, one to each class: dynamic programming over sets of classes."""
+    """Find the best balanced accuracy of intervals, one to each class, by dynamic programming over sets of classes."""
     if np.ptp(code) == 0:
         return 0.0
     order = np.argsort(code, kind="stable")

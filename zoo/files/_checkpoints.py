@@ -16,7 +16,7 @@ _NAME = re.compile(r"step-(\d{1,18})\.safetensors", re.ASCII)
 
 
 class Checkpoint(NamedTuple):
-    """A state that was loaded.
+    """A state that was loaded from a file.
 
     **Fields:** `state`: what was saved; `step`: when; `skipped`: for each newer file that was passed over, the reason.
     """
@@ -59,7 +59,7 @@ def load_newest(
     trust: Sequence[Any] = (),
     allow_nonfinite: bool = False,
 ) -> Checkpoint | None:
-    """The newest checkpoint that is whole, with the reasons why newer ones were passed over.
+    """Load the newest checkpoint that is whole, with the reasons why newer ones were passed over.
 
     **Arguments:** `directory`: the run's; the others as in `zoo.load`.
 
@@ -85,7 +85,7 @@ def load_newest(
 
 
 def checkpoints(directory: str | os.PathLike) -> list[Path]:
-    """The checkpoint files of a run, the oldest step first.
+    """List the checkpoint files of a run, the oldest step first.
 
     **Arguments:** `directory`: the run's; no files where there is none.
     """

@@ -4,7 +4,7 @@ from ._manifest import join
 
 
 def difference(saved: Any, wanted: Any, path: tuple = (), static: bool = False) -> str | None:
-    """The first place where two descriptions are not of one structure, naming both sides; or `None`.
+    """Find the first place where two descriptions are not of one structure, naming both sides; or `None`.
 
     Arrays are compared by shape and dtype, numbers by type: these are what training changes. In static
     fields numbers are compared by value.
@@ -50,7 +50,7 @@ def difference(saved: Any, wanted: Any, path: tuple = (), static: bool = False) 
 
 
 def show(node: Any) -> str:
-    """A description in a few words."""
+    """Write a description in a few words."""
     if not isinstance(node, dict):
         return f"{node!r:.80}"
     match node:

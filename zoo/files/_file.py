@@ -32,7 +32,7 @@ _HEADER_LIMIT = 2 * 2**20
 
 
 def pack(manifest: str, arrays: dict[str, np.ndarray]) -> list[bytes]:
-    """The bytes of a file, in parts: length of the header, header, arrays."""
+    """Put a file together from its parts: length of the header, header, arrays."""
     # The widest items first: every array is then aligned to its item size.
     order = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
     header: dict[str, Any] = {
@@ -58,7 +58,7 @@ def pack(manifest: str, arrays: dict[str, np.ndarray]) -> list[bytes]:
 
 
 def unpack(path: str | os.PathLike) -> tuple[str, Any, dict[str, tuple]]:
-    """The version, the manifest, and for each name the array's dtype, shape and bytes. Everything checked first."""
+    """Check a file, then read its version, its manifest, and each array's dtype, shape and bytes by its name."""
     data = _read(path)
     written = bytes(data[_DIGEST])
     data[_DIGEST] = b"0" * 64

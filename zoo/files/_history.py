@@ -47,7 +47,7 @@ def sync_history(path: str | os.PathLike) -> None:
 
 
 def read_history(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """The rows in a `metrics.jsonl`, up to the first line that is torn.
+    """Read the rows in a `metrics.jsonl`, up to the first line that is torn.
 
     **Arguments:** `path`: the file; no rows where there is none.
     """

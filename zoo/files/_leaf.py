@@ -16,7 +16,7 @@ Array = jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct
 
 
 def describe_array(value: Any, name: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    """The description of an array leaf; what is to be written of it goes into `arrays`."""
+    """Describe an array leaf; what is to be written of it goes into `arrays`."""
     if isinstance(value, Tracer):
         raise SaveError(f"{name} is an abstract value inside `jit`: save outside")
     node: dict[str, Any] = {"array": name}
@@ -41,7 +41,7 @@ def describe_array(value: Any, name: str, arrays: dict[str, Any]) -> dict[str, A
 
 
 def build_array(node: Mapping[str, Any], name: str, arrays: dict[str, tuple], finite: bool) -> Any:
-    """The leaf that `node` describes, taken out of `arrays`."""
+    """Build the leaf that `node` describes from what stands in `arrays`, and take it out there."""
     kind, implementation = node["kind"], node.get("implementation")
     expected = {"array", "kind", "dtype", "shape"} | ({"implementation"} if kind == "key" else set())
     if set(node) != expected or kind not in ("jax", "weak", "numpy", "scalar", "key"):

@@ -22,7 +22,7 @@ _PARTIALS = {"functools.partial": functools.partial, "jax.tree_util.Partial": jt
 
 
 def describe(value: Any, arrays: dict[str, Any], path: tuple = ()) -> Any:
-    """`value` as JSON, its arrays put into `arrays` under their paths. `build` is the inverse.
+    """Describe `value` as JSON, and put its arrays into `arrays` under their paths. `build` is the inverse.
 
     `jax.ShapeDtypeStruct` leaves are described as the arrays they stand for.
     """
@@ -69,7 +69,7 @@ def describe(value: Any, arrays: dict[str, Any], path: tuple = ()) -> Any:
 
 
 def build(node: Any, arrays: dict[str, tuple], trust: Trust, finite: bool, path: tuple = ()) -> Any:
-    """The value that `node` describes. Takes what it uses out of `arrays`; runs no code of any class.
+    """Build the value that `node` describes. It takes what it uses out of `arrays`, and runs no code of any class.
 
     With `finite`, arrays that hold NaN or infinity are refused.
     """
@@ -124,7 +124,7 @@ def build(node: Any, arrays: dict[str, tuple], trust: Trust, finite: bool, path:
 
 
 def names(node: Any) -> Iterator[str]:
-    """Every class and function that a description names."""
+    """Yield every class and function that a description names."""
     if isinstance(node, list):
         for child in node:
             yield from names(child)
@@ -139,7 +139,7 @@ def names(node: Any) -> Iterator[str]:
 
 
 def join(path: tuple) -> str:
-    """`layers.0.weight`; the root is called `tree`."""
+    """Join a path by dots, as `layers.0.weight`; the root is called `tree`."""
     names: list[str] = []
     while path:
         path, name = path

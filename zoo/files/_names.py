@@ -39,7 +39,7 @@ class SaveError(ValueError):
 
 
 def reference(value: Any, owner: type | None = None, field: str = "") -> str:
-    """The name under which `resolve` finds `value`: `module:attribute`, a public one where there is one.
+    """Find the name under which `resolve` finds `value`: `module:attribute`, a public one where there is one.
 
     The default of `owner`'s constructor for `field` has the name `module:owner(field)`: such defaults are
     often lambdas, or private.
@@ -63,7 +63,7 @@ def reference(value: Any, owner: type | None = None, field: str = "") -> str:
 
 
 def constant(value: Any) -> str | None:
-    """The public name under `zoo` of what equals `value` and has no leaves, such as `zoo.likelihoods.bernoulli`."""
+    """Find the public name under `zoo` of what equals `value` and has no leaves, as `zoo.likelihoods.bernoulli`."""
     if jax.tree.leaves(value):
         return None
     for module in _public_modules(type(value).__module__.partition(".")[0]):
@@ -75,7 +75,7 @@ def constant(value: Any) -> str | None:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values without arrays are the same, functions by identity."""
+    """Return whether two values without arrays are the same, functions by identity."""
     if type(a) is not type(b):
         return False
     if isinstance(a, tuple):
@@ -92,8 +92,8 @@ class Trust(NamedTuple):
     places: Sequence[str]
 
 
-def trusting(trust: Sequence[Any], named: Iterable[str] = ()) -> Trust:
-    """The classes, functions and modules (or names of modules) in `trust`, and what `named` stands for.
+def collect_trust(trust: Sequence[Any], named: Iterable[str] = ()) -> Trust:
+    """Collect the classes, functions and modules (or names of modules) in `trust`, and what `named` stands for.
 
     `named` are names that a tree in the caller's hands led to: their modules are imported already.
     """
@@ -104,7 +104,7 @@ def trusting(trust: Sequence[Any], named: Iterable[str] = ()) -> Trust:
 
 
 def resolve(name: Any, trust: Trust) -> Any:
-    """What `name` stands for: a class or a pure function. Nothing is called; no attribute code is run.
+    """Look up what `name` stands for: a class or a pure function. Nothing is called; no attribute code is run.
 
     Only names in `ROOTS`, and what `trust` has, are looked up.
     """
@@ -228,7 +228,7 @@ def _private(value: Any) -> str | None:
 
 
 def _public_modules(root: str) -> list[ModuleType]:
-    """The imported public modules under `root`, the shortest names first."""
+    """List the imported public modules under `root`, the shortest names first."""
     return _list_public_modules(root, len(sys.modules)) if root in ROOTS else []
 
 

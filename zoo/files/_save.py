@@ -9,7 +9,7 @@ from jaxtyping import PyTree
 from ._difference import difference
 from ._file import pack, unpack, write_atomically
 from ._manifest import build, describe, names
-from ._names import SaveError, trusting
+from ._names import SaveError, collect_trust
 from ._version_1 import upgrade
 
 
@@ -50,7 +50,7 @@ def load(
     trust: Sequence[type | ModuleType | str | Any] = (),
     allow_nonfinite: bool = False,
 ) -> PyTree:
-    """The tree that `save` wrote, from the file alone: no constructor is called and no code in it is run.
+    """Load the tree that `save` wrote from the file alone: no constructor is called and no code in it is run.
 
     Classes and functions are looked up by name in `zoo`, `equinox`, `jax` and `optax`, and nowhere else.
 
@@ -71,7 +71,7 @@ def load(
     try:
         version, manifest, arrays = unpack(path)
         wanted = None if like is None else describe(like, {})
-        trusted = trusting(trust, names(wanted))
+        trusted = collect_trust(trust, names(wanted))
         manifest = upgrade(manifest, trusted) if version == "1" else manifest
         tree = build(manifest, arrays, trusted, finite=not allow_nonfinite)
         if arrays:

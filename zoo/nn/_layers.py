@@ -74,46 +74,46 @@ class Conv(eqx.Module):
 
 
 def upsample(x: Float[Array, " height width channels"]) -> Float[Array, " tall wide channels"]:
-    """Each pixel as a 2 x 2 block.
+    """Repeat each pixel as a 2 x 2 square.
 
     **Arguments:** `x`: `(height, width, channels)`.
     """
     height, width, channels = x.shape
-    blocks = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
-    return blocks.reshape(2 * height, 2 * width, channels)
+    squares = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
+    return squares.reshape(2 * height, 2 * width, channels)
 
 
 def max_pool(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow channels"]:
-    """The largest value of each 2 x 2 block.
+    """Keep the largest value of each 2 x 2 square.
 
     **Arguments:** `x`: `(height, width, channels)`, both sides even.
     """
     height, width, channels = x.shape
     # Pairs, and no reduction: XLA's reduce_window costs fifteen times as much in the backward pass on a CPU, and the
     # gradient of a reduced maximum divides by how often it occurs, which is never where XLA rounds it twice.
-    blocks = x.reshape(height // 2, 2, width // 2, 2, channels)
-    rows = jnp.maximum(blocks[:, 0], blocks[:, 1])
+    squares = x.reshape(height // 2, 2, width // 2, 2, channels)
+    rows = jnp.maximum(squares[:, 0], squares[:, 1])
     return jnp.maximum(rows[:, :, 0], rows[:, :, 1])
 
 
 def space_to_depth(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow more"]:
-    """Each 2 x 2 block of pixels as one pixel of four times the channels: before a 1 x 1 convolution, a strided one.
+    """Turn each 2 x 2 square into one pixel of four times the channels: before a 1 x 1 convolution, a strided one.
 
     **Arguments:** `x`: `(height, width, channels)`, both sides even.
     """
     height, width, channels = x.shape
-    blocks = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
-    return blocks.reshape(height // 2, width // 2, 4 * channels)
+    squares = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
+    return squares.reshape(height // 2, width // 2, 4 * channels)
 
 
 def depth_to_space(x: Float[Array, " low narrow more"]) -> Float[Array, " height width channels"]:
-    """The inverse of `space_to_depth`: after a convolution, a sub-pixel one.
+    """Invert `space_to_depth`: after a convolution, a sub-pixel one.
 
     **Arguments:** `x`: `(height, width, channels)`, the channels a multiple of 4.
     """
     height, width, channels = x.shape
-    blocks = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
-    return blocks.reshape(2 * height, 2 * width, channels // 4)
+    squares = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
+    return squares.reshape(2 * height, 2 * width, channels // 4)
 
 
 def gelu_sigmoid(x: Float[Array, " *shape"]) -> Float[Array, " *shape"]:

@@ -15,7 +15,7 @@ class StridedEncoder(AbstractImageEncoder):
     """Height and width halve before each of two stages of two 3 x 3 convolutions; then an affine map.
 
     As `ConvEncoder`, which halves after each stage, but with nothing computed at full height and width: each 2 x 2
-    block of pixels becomes one of four times the channels, so that the convolution that follows is a strided one.
+    square of pixels becomes one of four times the channels, so that the convolution that follows is a strided one.
 
     **Arguments:** as `ConvEncoder`.
 
@@ -48,7 +48,7 @@ class StridedEncoder(AbstractImageEncoder):
 
 class StridedDecoder(AbstractImageDecoder):
     """An affine map to images of a quarter of the height and width, two stages of two 3 x 3 convolutions, the second
-    after upsampling, and one whose channels become the 2 x 2 blocks of the image (sub-pixel).
+    after upsampling, and one whose channels become the 2 x 2 squares of the image (sub-pixel).
 
     **Arguments:** as `ConvDecoder`.
 
@@ -81,7 +81,7 @@ class StridedDecoder(AbstractImageDecoder):
         first = stage(conv, (wide, wide, wide), norm, axis_names, variance_preserving_gelu, key=key2)
         second = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, variance_preserving_gelu, key=key3)
         last = Conv(narrow, 4 * channels, key=key4)
-        # The four pixels of a block start alike, or their differences would stay in the pictures as a pattern.
+        # The four pixels of a square start alike, or their differences would stay in the pictures as a pattern.
         alike = jnp.tile(last.kernel[..., :channels], 4)
         last = eqx.tree_at(lambda conv: conv.kernel, last, alike)
         self.stages = Sequential((*first, *second, last, depth_to_space))

@@ -67,7 +67,7 @@ def bound_vs_k(
 
 
 def _apart(ks: np.ndarray) -> list[float]:
-    """Those of the rising ks that leave room for their labels on a logarithmic axis."""
+    """Choose those of the rising ks that leave room for their labels on a logarithmic axis."""
     room = 0.06 * np.log(ks[-1] / ks[0])
     kept = [float(ks[0])]
     for k in ks[1:]:

@@ -17,7 +17,7 @@ INK = "#333333"
 
 
 def canvas(ax: Any, *, width: float = 6.0, height: float = 4.0) -> tuple[Any, Any]:
-    """`ax` and its figure; where it is `None`, new ones of this size in inches."""
+    """Return `ax` and its figure; where it is `None`, make new ones of this size in inches."""
     if ax is not None:
         return ax.figure, ax
     from ._figure import Figure
@@ -27,7 +27,7 @@ def canvas(ax: Any, *, width: float = 6.0, height: float = 4.0) -> tuple[Any, An
 
 
 def text_scale() -> float:
-    """How large text is drawn, against matplotlib's 10 points."""
+    """Return how large text is drawn, as a multiple of matplotlib's 10 points."""
     import matplotlib
 
     return matplotlib.rcParams["font.size"] / 10
@@ -41,7 +41,7 @@ def open_axes(ax: Any) -> None:
 
 
 def number(value: float, spec: str) -> str:
-    """A number as text with a true minus sign, and no minus before zero."""
+    """Write a number with a true minus sign, and no minus before zero."""
     text = format(value, spec)
     if text.startswith("-") and not text.strip("-0."):
         text = text[1:]

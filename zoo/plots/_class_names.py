@@ -20,7 +20,7 @@ def write_names(ax: Any, points: np.ndarray, classes: np.ndarray, names: Sequenc
 
 
 def _spread(ax: Any, places: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-    """The places, moved up and down until no two names overlap."""
+    """Move the places up and down until no two names overlap."""
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
     inches = np.array(ax.get_position().size) * ax.figure.get_size_inches()
     middle = (places - low) / (high - low) * inches

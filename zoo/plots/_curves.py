@@ -49,14 +49,14 @@ def curves(
     visible = np.isfinite(xs) & (xs > 0 if log_x else True)
     figure, ax = canvas(ax)
     for turn, (name, values) in enumerate(columns.items()):
-        here = visible & np.isfinite(values) & (values > 0 if log_y else True)
-        if not here.any():
+        shown = visible & np.isfinite(values) & (values > 0 if log_y else True)
+        if not shown.any():
             raise ValueError(
                 f"`curves(ys)`: no value of {name!r} can be drawn; leave it out, or draw no logarithm of it"
             )
         ax.plot(
             xs,
-            np.where(here, values, np.nan),
+            np.where(shown, values, np.nan),
             color=PALETTE[_COLOURS[turn % 5]],
             linestyle=_LINES[turn % 5],
             marker="os^Dv"[turn % 5] if len(xs) <= _MARKED else None,

@@ -6,7 +6,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..models import AbstractVAE
 from ._canvas import draw_images
-from ._model_images import as_latents, check_draws_images, decoded_images, with_batch_axis
+from ._model_images import as_latents, check_model_of_images, decode_images, with_batch_axis
 from ._tiles import as_images, centres, tile
 
 
@@ -39,7 +39,7 @@ def interpolation(
 
     **Raises:** `ValueError` for a model of other data, `steps` below 2, or two of different shapes.
     """
-    check_draws_images("interpolation", model)
+    check_model_of_images("interpolation", model)
     if steps < 2:
         raise ValueError(f"`interpolation(steps={steps})`: at least the 2 ends are needed")
     ends = [with_batch_axis("interpolation", name, x) for name, x in (("x_a", x_a), ("x_b", x_b))]
@@ -51,7 +51,7 @@ def interpolation(
     z_a, z_b = (as_latents("interpolation", model, x, observe=observe, key=key) for x in ends)
     t = np.linspace(0.0, 1.0, steps)[:, None]
     line = (1 - t) * z_a[:, None] + t * z_b[:, None]
-    images = decoded_images("interpolation", model, line.reshape(-1, z_a.shape[1]))
+    images = decode_images("interpolation", model, line.reshape(-1, z_a.shape[1]))
     rows, columns = len(z_a), steps
     texts = ["$z_a$", *[""] * (steps - 2), "$z_b$"]
     if ends[0].ndim == 4:

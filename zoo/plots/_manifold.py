@@ -7,7 +7,7 @@ from jaxtyping import Array
 from ..models import AbstractVAE
 from ..priors import StandardNormal
 from ._canvas import draw_images, number
-from ._model_images import check_draws_images, decoded_images
+from ._model_images import check_model_of_images, decode_images
 from ._pca import check_latents, principal_axes
 from ._tiles import centres, tile
 
@@ -37,7 +37,7 @@ def manifold(model: AbstractVAE, zs: Array | np.ndarray, *, size: int = 15, ax: 
 
     **Raises:** `ValueError` for a model of other data, `size` below 2, fewer than 2 latents or dimensions.
     """
-    check_draws_images("manifold", model)
+    check_model_of_images("manifold", model)
     zs = check_latents("manifold", zs)
     if size < 2:
         raise ValueError(f"`manifold(size={size})`: at least 2 images to a side are needed")
@@ -54,7 +54,7 @@ def manifold(model: AbstractVAE, zs: Array | np.ndarray, *, size: int = 15, ax: 
         labels = tuple(f"principal axis {i} (standard deviations)" for i in (1, 2))
     rightwards, upwards = np.meshgrid(deviations, deviations[::-1])
     grid = mean + rightwards.reshape(-1, 1) * steps[0] + upwards.reshape(-1, 1) * steps[1]
-    images = decoded_images("manifold", model, grid)
+    images = decode_images("manifold", model, grid)
     figure, ax = draw_images(tile(images, size), ax, title=title, rows=size, columns=size, left=0.6, bottom=0.5)
     shown = np.unique(np.linspace(0, size - 1, min(size, 5)).round().astype(int))
     texts = [number(float(deviations[i]), ".1f") for i in shown]

@@ -12,7 +12,7 @@ from ..models import AbstractVAE
 from ._tiles import as_images
 
 
-def check_draws_images(call: str, model: AbstractVAE) -> None:
+def check_model_of_images(call: str, model: AbstractVAE) -> None:
     """Refuse a model whose data are no images."""
     shape = model.data_shape
     if len(shape) != 3 or shape[0] not in (1, 3):
@@ -22,8 +22,8 @@ def check_draws_images(call: str, model: AbstractVAE) -> None:
         )
 
 
-def decoded_images(call: str, model: AbstractVAE, zs: np.ndarray) -> Float[np.ndarray, " n channels height width"]:
-    """$E[x | z]$ of each latent, ready for the screen."""
+def decode_images(call: str, model: AbstractVAE, zs: np.ndarray) -> Float[np.ndarray, " n channels height width"]:
+    """Decode each latent to $E[x | z]$, ready for the screen."""
     shape = jax.eval_shape(lambda key: model.latent_prior.sample(key=key), jr.key(0)).shape
     if zs.shape[1:] != shape:
         raise ValueError(
@@ -41,7 +41,7 @@ def as_latents(
     observe: Callable | None,
     key: PRNGKeyArray | None,
 ) -> np.ndarray:
-    """Latents `(n, latent)` as they are; images `(n, channels, height, width)` by their posterior means."""
+    """Encode images `(n, channels, height, width)` as their posterior means; latents `(n, latent)` stay as they are."""
     if xs.ndim == 2:
         return np.asarray(xs)
     if key is None:
@@ -50,7 +50,7 @@ def as_latents(
 
 
 def with_batch_axis(call: str, name: str, x: Any) -> Array | np.ndarray:
-    """One image or latent as a batch of one; a batch as it is."""
+    """Make one image or latent a batch of one; a batch stays as it is."""
     x = x if isinstance(x, Array) else np.asarray(x)
     if x.ndim in (1, 3):
         x = x[None]

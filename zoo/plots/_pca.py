@@ -16,12 +16,12 @@ class PrincipalAxes(NamedTuple):
     variances: Float[np.ndarray, " axes"]
 
     def project(self, zs: Array | np.ndarray) -> Float[np.ndarray, " n axes"]:
-        """Coordinates along the axes, from the mean."""
+        """Project latents to coordinates along the axes, from the mean."""
         return (np.asarray(zs, np.float64) - self.mean) @ self.components.T
 
 
 def principal_axes(zs: Array | np.ndarray) -> PrincipalAxes:
-    """The eigenvectors of the covariance, in float64, each pointing where its largest entry is positive."""
+    """Find the eigenvectors of the covariance in float64, each pointing where its largest entry is positive."""
     zs = np.asarray(zs, np.float64)
     mean = zs.mean(axis=0)
     centred = zs - mean
@@ -32,7 +32,10 @@ def principal_axes(zs: Array | np.ndarray) -> PrincipalAxes:
 
 
 def check_latents(call: str, zs: Array | np.ndarray) -> np.ndarray:
-    """**Raises:** `ValueError` unless there are at least 2 finite latents of at least 2 dimensions."""
+    """Check that there are at least 2 finite latents of at least 2 dimensions.
+
+    **Raises:** `ValueError` otherwise.
+    """
     zs = np.asarray(zs)
     if zs.ndim != 2:
         raise ValueError(f"`{call}(zs)` needs latents of shape (n, latent), got {zs.shape}; `zoo.encode` gives them")

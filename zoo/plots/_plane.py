@@ -7,7 +7,7 @@ from ._canvas import PALETTE, canvas, open_axes
 
 
 def draw_points(groups: Mapping[str, np.ndarray], *, title: str, ax: Any) -> tuple[Any, Any]:
-    """Points in the plane, one colour and marker to a group, with equal scales on both axes."""
+    """Draws points in the plane, one colour and marker to a group, with equal scales on both axes."""
     figure, ax = canvas(ax, width=5.0, height=5.0)
     for (name, points), colour, marker in zip(groups.items(), (PALETTE[0], PALETTE[2]), ("o", "x"), strict=False):
         size = float(np.clip(4000 / len(points), 3, 24))

@@ -16,13 +16,13 @@ class PlaneGrid(NamedTuple):
 
     @property
     def area(self) -> float:
-        """Of one cell."""
+        """The area of one cell."""
         left, right, bottom, top = self.extent
         return (right - left) * (top - bottom) / (len(self.x) * len(self.y))
 
     @property
     def ratio(self) -> float:
-        """Height to width."""
+        """The height over the width."""
         left, right, bottom, top = self.extent
         return (top - bottom) / (right - left)
 
@@ -33,7 +33,7 @@ class PlaneGrid(NamedTuple):
 
 
 def plane_grid(call: str, bounds, size: int) -> PlaneGrid:
-    """The grid over `bounds`: `(low, high)` for both axes, or `((left, right), (bottom, top))`.
+    """Cut `bounds` into a grid: `(low, high)` for both axes, or `((left, right), (bottom, top))`.
 
     **Raises:** `ValueError` where `bounds` are neither, are not finite or do not rise, or `size` is below 2.
     """

@@ -43,7 +43,7 @@ def rate_distortion(
     ax.set(xlim=(low, high), ylim=ax.get_ylim())
     for total in rates + distortions:
         ax.plot([low, high], [total - low, total - high], color="#bbbbbb", linewidth=0.7, zorder=0)
-    for members in _neighbours(rates[order], distortions[order], np.ptp([low, high]), np.ptp(ax.get_ylim())):
+    for members in _group_close(rates[order], distortions[order], np.ptp([low, high]), np.ptp(ax.get_ylim())):
         first = order[members[0]]
         text = "$\\beta$ = " + ", ".join(f"{betas[order[i]]:g}" for i in members)
         place = (rates[first], distortions[first])
@@ -55,8 +55,8 @@ def rate_distortion(
     return figure, ax
 
 
-def _neighbours(x: np.ndarray, y: np.ndarray, width: float, height: float) -> list[list[int]]:
-    """Runs of points so close that they share one label: large betas often collapse to the same model."""
+def _group_close(x: np.ndarray, y: np.ndarray, width: float, height: float) -> list[list[int]]:
+    """Group points so close that they share one label: large betas often collapse to the same model."""
     runs: list[list[int]] = []
     for i in range(len(x)):
         if runs:

@@ -7,7 +7,7 @@ from jaxtyping import Array, PRNGKeyArray
 from ..evaluate import reconstruct
 from ..models import AbstractVAE
 from ._canvas import draw_images
-from ._model_images import check_draws_images
+from ._model_images import check_model_of_images
 from ._plane import draw_points
 from ._tiles import as_images, row_tops, tile
 
@@ -44,7 +44,7 @@ def reconstructions(
         made = np.asarray(reconstruct(model, xs, ys=ys, observe=observe, key=key))
         groups = {"data": np.asarray(xs), "reconstruction": made}
         return draw_points(groups, title="Points and their reconstructions", ax=ax)
-    check_draws_images("reconstructions", model)
+    check_model_of_images("reconstructions", model)
     originals = as_images("reconstructions(xs)", xs)
     made = as_images("reconstructions", reconstruct(model, xs, ys=ys, observe=observe, key=key))
     n, height = len(originals), originals.shape[2]

@@ -7,7 +7,7 @@ from jaxtyping import PRNGKeyArray
 from ..evaluate import sample
 from ..models import AbstractVAE
 from ._canvas import draw_images
-from ._model_images import check_draws_images
+from ._model_images import check_model_of_images
 from ._plane import draw_points
 from ._tiles import as_images, tile
 
@@ -33,7 +33,7 @@ def samples(
     if model.data_shape == (2,):
         points = np.asarray(sample(model, n, y=y, noise=noise, key=key))
         return draw_points({"model": points}, title=what, ax=ax)
-    check_draws_images("samples", model)
+    check_model_of_images("samples", model)
     images = as_images("samples", sample(model, n, y=y, noise=noise, key=key))
     columns = math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)

@@ -9,7 +9,7 @@ PAPER = 1.0  # what the gaps are filled with
 
 
 def as_images(call: str, images: Array | np.ndarray) -> Float[np.ndarray, " n channels height width"]:
-    """Images for the screen: floats in [0, 1]. Bytes are divided by 255; means outside are clipped.
+    """Turn images into floats in [0, 1] for the screen: bytes are divided by 255, means outside are clipped.
 
     **Raises:** `ValueError` for anything but `(n, 1 or 3, height, width)` and for no images at all.
     """
@@ -29,7 +29,7 @@ def as_images(call: str, images: Array | np.ndarray) -> Float[np.ndarray, " n ch
 def tile(
     images: Float[np.ndarray, " n channels height width"], columns: int, *, row_gaps: tuple[int, ...] = (GAP,)
 ) -> Float[np.ndarray, " rows columns"] | Float[np.ndarray, " rows columns rgb"]:
-    """All images in one array, row by row from the top left, with thin gaps between them.
+    """Put all images into one array, row by row from the top left, with thin gaps between them.
 
     One array draws in milliseconds where a hundred axes take seconds. `row_gaps` are the gaps below the
     rows, in turn. Cells without an image are paper.

@@ -6,7 +6,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..models import AbstractVAE
 from ._canvas import Numbers, draw_images, number
-from ._model_images import as_latents, check_draws_images, decoded_images, with_batch_axis
+from ._model_images import as_latents, check_model_of_images, decode_images, with_batch_axis
 from ._tiles import centres, tile
 
 
@@ -41,7 +41,7 @@ def traversals(
 
     Higgins et al., "beta-VAE", 2017, figures 1 to 3.
     """
-    check_draws_images("traversals", model)
+    check_model_of_images("traversals", model)
     xs = with_batch_axis("traversals", "x", x)
     if len(xs) != 1:
         raise ValueError(f"`traversals(x)` starts from one image or latent, got a batch of {len(xs)}; pass x[0]")
@@ -58,7 +58,7 @@ def traversals(
     zs = np.tile(z.astype(np.float64), (len(dimensions), len(values), 1))
     for row, j in enumerate(dimensions):
         zs[row, :, j] = values
-    images = decoded_images("traversals", model, zs.reshape(-1, len(z)))
+    images = decode_images("traversals", model, zs.reshape(-1, len(z)))
     figure, ax = draw_images(
         tile(images, len(values)),
         ax,

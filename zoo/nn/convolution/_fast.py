@@ -14,19 +14,19 @@ def fast_conv(x: Array, kernel: Array, stride: int) -> Array:
         return conv_stack(x[None], kernel, ((above, above), (left, left)))[0]
     if kernel_height == kernel_width == 1:
         return fast_conv(x[::stride, ::stride], kernel, 1)
-    # A strided convolution is a dense one on the image of stride x stride blocks, whose pixels are
-    # channels; the kernel grows by zeros to whole blocks.
+    # A strided convolution is a dense one on the image of stride x stride squares, whose pixels are
+    # channels; the kernel grows by zeros to whole squares.
     height, width, _ = x.shape
     rows, columns = -(-height // stride), -(-width // stride)
-    blocks_high, blocks_wide = -(-kernel_height // stride), -(-kernel_width // stride)
+    squares_high, squares_wide = -(-kernel_height // stride), -(-kernel_width // stride)
     top = max((rows - 1) * stride + kernel_height - height, 0) // 2
     left = max((columns - 1) * stride + kernel_width - width, 0) // 2
-    x = _fit(x, (top, left), ((rows + blocks_high - 1) * stride, (columns + blocks_wide - 1) * stride))
-    kernel = _fit(kernel, (0, 0), (blocks_high * stride, blocks_wide * stride))
-    x = x.reshape(rows + blocks_high - 1, stride, columns + blocks_wide - 1, stride, channels)
-    x = x.transpose(0, 2, 1, 3, 4).reshape(rows + blocks_high - 1, columns + blocks_wide - 1, -1)
-    kernel = kernel.reshape(blocks_high, stride, blocks_wide, stride, channels, out)
-    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(blocks_high, blocks_wide, -1, out)
+    x = _fit(x, (top, left), ((rows + squares_high - 1) * stride, (columns + squares_wide - 1) * stride))
+    kernel = _fit(kernel, (0, 0), (squares_high * stride, squares_wide * stride))
+    x = x.reshape(rows + squares_high - 1, stride, columns + squares_wide - 1, stride, channels)
+    x = x.transpose(0, 2, 1, 3, 4).reshape(rows + squares_high - 1, columns + squares_wide - 1, -1)
+    kernel = kernel.reshape(squares_high, stride, squares_wide, stride, channels, out)
+    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(squares_high, squares_wide, -1, out)
     return conv_stack(x[None], kernel, ((0, 0), (0, 0)))[0]
 
 

@@ -47,19 +47,19 @@ def toom_cook(points: list[float]) -> Algorithm:
 FOUR_OF_THREE = toom_cook([0.0, 0.5**0.5, -(0.5**0.5), 2.0**0.5, -(2.0**0.5)])
 
 
-def pays(x, g) -> bool:
-    """Whether it is worth its compilation for stacks of these shapes, and loses nothing."""
+def is_worthwhile(x, g) -> bool:
+    """Return whether minimal filtering is worth its compilation for stacks of these shapes, and loses nothing."""
     # Fewer channels make the products too thin, and half precision rounds the sums and differences of pixels too much.
     return max(map(image_size, (x, g))) >= 10_000 and min(x.shape[3], g.shape[3]) >= 32 and x.dtype.itemsize >= 4
 
 
-def filtered(
+def filter_images(
     x: Float[Array, " n height width channels"],
     kernel: Float[Array, " 3 3 channels out"],
     algorithm: Algorithm,
     before: tuple[int, int],
 ) -> Float[Array, " n new_height new_width out"]:
-    """The images filtered, where they divide into tiles; `before`: zeros above and on the left of them."""
+    """Filter images that divide into tiles; `before`: the zeros above and on the left of them."""
     corners = x.shape[1] // algorithm.step, x.shape[2] // algorithm.step
     outputs = algorithm.outputs.shape[1]
     new_height, new_width = (outputs * n for n in corners)

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ._minimal_filtering import FOUR_OF_THREE, kernel_gradient, pays
+from ._minimal_filtering import FOUR_OF_THREE, is_worthwhile, kernel_gradient
 from ._primitive import Derivative, trilinear
 from ._stack_parts import sum_over_images
 
@@ -16,7 +16,7 @@ def conv_stack(
     kernel: Float[Array, " kernel_height kernel_width channels out"],
     padding: Padding,
 ) -> Float[Array, " n new_height new_width out"]:
-    """A stack of images filtered with stride 1, zero-padded by `padding` = ((top, bottom), (left, right))."""
+    """Filter a stack of images with stride 1, zero-padded by `padding` = ((top, bottom), (left, right))."""
     return _convolution(xs, kernel, padding=padding)
 
 
@@ -72,13 +72,13 @@ def cpu_kernel_gradient(
     4 x 4 outputs in place of 144, the others into `_direct`.
     """
     size = x.shape[1] + sum(padding[0]) - g.shape[1] + 1, x.shape[2] + sum(padding[1]) - g.shape[2] + 1
-    if size == (3, 3) and pays(x, g):
+    if size == (3, 3) and is_worthwhile(x, g):
         return kernel_gradient(x, g, FOUR_OF_THREE, (padding[0][0], padding[1][0]))
     return _direct(x, g, padding)
 
 
 def _direct(x: Array, g: Array, padding: Padding) -> Array:
-    """A convolution too, in which the channels of x are the batch, the images the channels, and g the kernel."""
+    """Compute it by a convolution: the channels of x are its batch, the images its channels, and g its kernel."""
     channels, out = x.shape[3], g.shape[3]
     (top, bottom), (left, right) = padding
     if out < channels:

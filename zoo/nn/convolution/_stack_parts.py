@@ -15,14 +15,14 @@ _SUMMED, _MAPPED = 2**20, 2**21
 
 
 def image_size(x) -> int:
-    """Numbers in one image of a stack."""
+    """Count the numbers in one image of a stack."""
     return math.prod(x.shape[1:])
 
 
 def sum_over_images(
     some_images: Callable, x: Float[Array, " n height width channels"], g: Float[Array, " n new_height new_width out"]
 ) -> Any:
-    """The sum of `some_images(x, g)`, a tree of arrays, over parts of both stacks that fit in the cache."""
+    """Sum `some_images(x, g)`, a tree of arrays, over parts of both stacks that fit in the cache."""
     n = x.shape[0]
     images = _at_a_time(n, _SUMMED // x.dtype.itemsize // (image_size(x) + image_size(g)))
     parts = n // max(images, 1)
@@ -35,7 +35,7 @@ def sum_over_images(
 def map_images(
     some_images: Callable, x: Float[Array, " n height width channels"], out_size: int
 ) -> Float[Array, " n new_height new_width out"]:
-    """`some_images(x)`, images of `out_size` numbers, made of parts of the stack that fit in the cache."""
+    """Map `some_images(x)`, images of `out_size` numbers, over parts of the stack that fit in the cache."""
     n = x.shape[0]
     images = _at_a_time(n, _MAPPED // x.dtype.itemsize // (image_size(x) + out_size))
     parts = n // max(images, 1)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._minimal_filtering import Algorithm, filtered, kernel_gradient, pays
+from ._minimal_filtering import Algorithm, filter_images, is_worthwhile, kernel_gradient
 from ._primitive import Derivative, trilinear
 from ._stack import conv_stack
 
@@ -11,7 +11,7 @@ from ._stack import conv_stack
 def upsample_stack(
     xs: Float[Array, " n height width channels"], kernel: Float[Array, " kernel_height kernel_width channels out"]
 ) -> Float[Array, " n 2*height 2*width out"]:
-    """A stack of images at twice their size, every pixel repeated 2 x 2, filtered with an odd kernel."""
+    """Filter a stack of images at twice their size, every pixel repeated 2 x 2, with an odd kernel."""
     return _three_by_three(xs, kernel) if kernel.shape[:2] == (3, 3) else _four_convolutions(xs, kernel)
 
 
@@ -71,16 +71,18 @@ def _kernel_gradient(x, g):
 
 def _cpu_forward(x, kernel):
     large = jax.typeof(x).update(shape=_forward_shape(x, kernel))
-    return filtered(x, kernel, UP, (1, 1)) if pays(x, large) else _four_convolutions(x, kernel)
+    return filter_images(x, kernel, UP, (1, 1)) if is_worthwhile(x, large) else _four_convolutions(x, kernel)
 
 
 def _cpu_image_gradient(kernel, g):
     small = jax.typeof(g).update(shape=_image_gradient_shape(kernel, g))
-    return filtered(g, kernel.swapaxes(2, 3), DOWN, (1, 1)) if pays(small, g) else _image_gradient(kernel, g)
+    return (
+        filter_images(g, kernel.swapaxes(2, 3), DOWN, (1, 1)) if is_worthwhile(small, g) else _image_gradient(kernel, g)
+    )
 
 
 def _cpu_kernel_gradient(x, g):
-    return kernel_gradient(x, g, UP, (1, 1)) if pays(x, g) else _kernel_gradient(x, g)
+    return kernel_gradient(x, g, UP, (1, 1)) if is_worthwhile(x, g) else _kernel_gradient(x, g)
 
 
 _three_by_three = trilinear(
