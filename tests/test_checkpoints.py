@@ -69,7 +69,7 @@ for _ in range(20):
     time.sleep(random.uniform(0.001, 0.04))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    manifest, arrays = unpack(path)
+    _, manifest, arrays = unpack(path)
     seen.add(manifest)
     assert manifest == "x" or set(np.frombuffer(arrays["a"][2], np.int64)) == {manifest}
 print(len(seen))

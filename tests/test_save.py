@@ -182,19 +182,19 @@ def test_other_programs_can_read_the_arrays(tmp_path):
     assert set(arrays) == names | {"half"}
     np.testing.assert_array_equal(arrays["model.layers.1.weight"], model.layers[1].weight)
     with safetensors.safe_open(tmp_path / "model.safetensors", "numpy") as file:
-        assert file.metadata()["format"] == "zoo" and file.metadata()["version"] == "1"
+        assert file.metadata()["format"] == "zoo" and file.metadata()["version"] == "2"
 
 
 def test_names_are_public_and_found_by_identity(tmp_path):
     save(tmp_path / "tree", train_state()[:2])
-    manifest, _ = _file.unpack(tmp_path / "tree")
+    _, manifest, _ = _file.unpack(tmp_path / "tree")
     text = json.dumps(manifest)
     assert "equinox.nn:MLP(final_activation)" in text  # a lambda in a private module
     for name in ("equinox.nn:MLP", "equinox.nn:Linear", "jax.nn:selu", "optax:ScaleByAdamState"):
         assert f'"{name}"' in text
     assert "._" not in text
     save(tmp_path / "tree", zoo.MLPVAE(2, likelihood=likelihoods.bernoulli, key=jr.key(0)))
-    manifest, _ = _file.unpack(tmp_path / "tree")
+    _, manifest, _ = _file.unpack(tmp_path / "tree")
     assert manifest["module"] == "zoo.models:MLPVAE"
     assert manifest["fields"]["likelihood"] == {"name": "zoo.likelihoods:bernoulli"}
 
@@ -360,8 +360,8 @@ def test_nonfinite_weights_are_refused_by_name(tmp_path):
 
 
 def test_a_newer_version_is_refused_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(_file, "VERSION", 2)
+    monkeypatch.setattr(_file, "VERSION", 3)
     save(tmp_path / "tree", [1])
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="format 'zoo' version '2', this release reads format 'zoo' version '1'"):
+    with pytest.raises(ValueError, match="format 'zoo' version '3', this release reads format 'zoo' version '1' and '2'"):
         load(tmp_path / "tree")

@@ -149,7 +149,7 @@ def join(path: tuple) -> str:
 
 def _describe_method(function: Any, owner: Any, path: tuple, below: Callable) -> dict[str, Any]:
     name = function.__name__
-    if not isinstance(owner, eqx.Module) or inspect.getattrstatic_fields(type(owner), name, None) is not function:
+    if not isinstance(owner, eqx.Module) or inspect.getattr_static(type(owner), name, None) is not function:
         raise SaveError(f"{join(path)} is the method {name} of something that does not have it in its class")
     return {"method": name, "of": below("self", owner)}
 
@@ -198,7 +198,7 @@ def _same_fields(name: str, saved: list[str], present: list[str], path: tuple) -
 
 def _is_method(cls: type, name: str) -> bool:
     return (name == "__call__" or not name.startswith("__")) and inspect.isfunction(
-        inspect.getattrstatic_fields(cls, name, None)
+        inspect.getattr_static(cls, name, None)
     )
 
 
