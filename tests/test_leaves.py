@@ -55,37 +55,28 @@ def made(name):
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_leaves_are_float_arrays(name):
-    wrong = [path for path, leaf in jax.tree.leaves_with_path(made(name)) if not eqx.is_inexact_array(leaf)]
+def test_a_model_is_its_float_arrays_and_comes_back_from_pickle_and_copy(name):
+    model = made(name)
+    wrong = [path for path, leaf in jax.tree.leaves_with_path(model) if not eqx.is_inexact_array(leaf)]
     assert wrong == []
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_jax_and_optax_take_a_model_as_it_is(name):
-    model = made(name)
-    xs = jnp.zeros((2, *model.data_shape))
-    loss = lambda model: zoo.loss(model, xs, objective=objectives.elbo, key=jr.key(1))
-    like = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), model)
-    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
-    assert shapes(jax.eval_shape(jax.grad(loss), model)) == like
-    assert jax.eval_shape(jax.jit(loss), model).shape == ()
-    assert shapes(jax.eval_shape(optax.adam(1e-3).init, model)[0].mu) == like
-    assert shapes(jax.eval_shape(lambda a, b: jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, a, b), model, model)) == like
-    assert shapes(jax.eval_shape(lambda a, b: optax.incremental_update(a, b, 0.1), model, model)) == like
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_a_model_comes_back_from_pickle_and_copy(name):
-    model = made(name)
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert jax.tree.structure(other) == jax.tree.structure(model)
         assert all(map(np.array_equal, jax.tree.leaves(other), jax.tree.leaves(model)))
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_an_ensemble_is_one_model_for_each_key(name):
+# `test_combinations.py` takes the gradient of every combination without a filter.
+@pytest.mark.parametrize("name", [*MODELS, "conv", "own networks", "vamp prior", "coupling posterior"])
+def test_jax_and_optax_take_a_model_as_it_is(name):
+    model = made(name)
+    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+
+    def everything(model, other):
+        mixed = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, model, other)
+        return mixed, optax.incremental_update(model, other, 0.1), optax.adam(1e-3).init(model)[0].mu
+
+    assert all(shapes(tree) == shapes(model) for tree in jax.eval_shape(jax.jit(everything), model, model))
     ensemble = eqx.filter_eval_shape(eqx.filter_vmap(MADE[name]), jr.split(jr.key(0), 3))
-    assert jax.tree.structure(ensemble) == jax.tree.structure(made(name))
+    assert jax.tree.structure(ensemble) == jax.tree.structure(model)
     assert all(leaf.shape[0] == 3 for leaf in jax.tree.leaves(ensemble))
 
 

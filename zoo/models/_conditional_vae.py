@@ -32,11 +32,11 @@ class ConditionalVAE(AbstractVAE):
     `model.given(y)` is the model of x at one label: a VAE like any other. `fit`, `log_likelihood` and the
     other functions of data take labels as `ys` and do that for each example; `sample` takes `y`.
 
-    The encoder sees an affine map of the label stacked on x along its first axis: one more channel of an image, as
-    many more dimensions of a vector as the label has. The map starts at zero: the posterior is first one of x. The
-    decoder sees the label as more dimensions of z, from the start. What is stacked is scaled up so that the
-    networks' initial weights, which are the smaller the more inputs there are, see as much of x and of z as without
-    a label. For p(z | y) pass `prior=zoo.priors.ConditionalMixture(...)` or `ConditionalNormal(...)`.
+    An affine map turns the label into one more channel of an image, or into more dimensions of a vector, and the
+    encoder gets x with these stacked on it. The map starts at zero, so that the posterior begins as one of x alone.
+    The decoder gets the label as more dimensions of z, from the start. What is stacked is multiplied by a constant,
+    because initial weights shrink as a layer gets more inputs: the networks then see x and z as strongly as without a
+    label. For p(z | y) pass `prior=zoo.priors.ConditionalMixture(...)` or `ConditionalNormal(...)`.
 
     Sohn, Lee and Yan, "Learning Structured Output Representation using Deep Conditional Generative Models",
     2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
@@ -157,7 +157,7 @@ class ConditionalVAE(AbstractVAE):
 
 
 def _stacked(x: Float[Array, " size *sides"], label: Float[Array, " more *sides"]) -> Float[Array, " both *sides"]:
-    # Initial weights are the smaller the more inputs a layer has: without the factor a label would slow down learning.
+    # Initial weights shrink as a layer gets more inputs: without the factor a label would slow down learning.
     both = jnp.concatenate([x, label.astype(x.dtype)])
     return math.sqrt(len(both) / len(x)) * both
 
