@@ -7,7 +7,7 @@ import numpy as np
 from plotted import IMAGES, KEY, LATENTS, MODEL, SIDE, TOY, image_model, observe
 
 import zoo
-from zoo import plots
+from zoo import plots, spaces
 from zoo.plots._tiles import tile
 from zoo.priors import AbstractPrior, StandardNormal
 
@@ -85,6 +85,10 @@ def test_the_manifold_goes_through_the_mean_along_the_principal_axes():
 
 class OffCentre(AbstractPrior):
     """A prior that is no standard normal."""
+
+    @property
+    def space(self):
+        return spaces.Euclidean(2)
 
     def sample(self, *, key):
         return 4.0 + jr.normal(key, (2,))

@@ -363,7 +363,5 @@ def test_a_newer_version_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(_file, "VERSION", 3)
     save(tmp_path / "tree", [1])
     monkeypatch.undo()
-    with pytest.raises(
-        ValueError, match="version '3', this release reads format 'zoo' version '1' and '2'"
-    ):
+    with pytest.raises(ValueError, match="version '3', this release reads format 'zoo' version '1' and '2'"):
         load(tmp_path / "tree")
