@@ -74,6 +74,7 @@ def check_mesh(call: str, mesh: Mesh, batch_size: int) -> None:
             f"`{call}(mesh=...)` needs one axis 'data' of AxisType.Auto, got {mesh.axis_names} of {mesh.axis_types}; "
             "`zoo.train.data_mesh(devices)` makes it"
         )
+    # A process without a device in the mesh has nothing to train with.
     if mesh.is_multi_process and mesh.size != jax.device_count():
         raise ValueError(
             f"`{call}(mesh=...)` has {mesh.size} of the {jax.device_count()} devices of {jax.process_count()} "
@@ -129,6 +130,7 @@ def check_many(models: Sequence, values: Sequence, keys: Any, common: dict[str, 
         raise ValueError(
             f"`fit_many` got {len(models)} models, {len(values)} values and {len(keys)} keys; pass as many of each"
         )
+    # One program for all: weights are stacked, and whatever else a model holds is model 0's.
     shapes = [jax.tree.map(lambda leaf: jax.typeof(leaf), eqx.filter(model, eqx.is_array)) for model in models]
     for i, model in enumerate(models):
         same = eqx.tree_equal(shapes[0], shapes[i]) is True

@@ -142,6 +142,7 @@ def fit(
     directory = checkpoint if keeps_directory(mesh) else None
     with open_store(directory, checkpoint_every, examples=len(xs), batch_size=batch_size) as store:
         start = (TrainState(model, recipe.optimiser, key=key), None if held_out is None else model)
+        # Only process 0 has a directory; the others go on from where it does.
         *found, history = store.restore(*start, resume=resume)
         (state, highest), history = broadcast_run(tuple(found), history, mesh)
         best = Best(highest, examples, recipe, history, key=held_out_key)
@@ -193,6 +194,7 @@ def _train(
             rows = make_rows(block.columns, block.taken, block.done, block.epoch)
             store.append_timing(block.done, block.taken, block.seconds)
             sound = count_sound(rows, state)
+            # What is not finite has no place in the history that a resumed run goes on with.
             record(rows[:sound])
             if sound < block.taken:
                 batch = np.asarray(block.order)[(block.first + sound) * batch_size :][:batch_size]

@@ -80,7 +80,7 @@ def fit_prior(
         )
     start = MixtureOfNormals(zs.shape[1], components, key=start_key)
     spread = jnp.broadcast_to(jnp.log(jnp.std(zs, axis=0)), (components, zs.shape[1]))
-    start = eqx.tree_at(lambda p: (p.mean, p.log_scale), start, (_scattered(zs, components, start_key), spread))
+    start = eqx.tree_at(lambda p: (p.mean, p.log_scale), start, (_scatter(zs, components, start_key), spread))
     classes = model.num_classes if isinstance(model, ConditionalVAE) and ys is not None else None
     members = jnp.ones((len(zs), 1)) if classes is None else jax.nn.one_hot(jnp.asarray(ys), classes)
     mixture, logits = _climb(start, zs, members, iterations)
@@ -93,8 +93,8 @@ def fit_prior(
 
 
 @eqx.filter_jit
-def _scattered(zs: Float[Array, " n latent"], count: int, key: PRNGKeyArray) -> Float[Array, " count latent"]:
-    """Latents far from each other, so that no cluster goes without a component.
+def _scatter(zs: Float[Array, " n latent"], count: int, key: PRNGKeyArray) -> Float[Array, " count latent"]:
+    """Chooses latents far from each other, so that no cluster goes without a component.
 
     Each is drawn with a probability that grows as the squared distance to the nearest one before it. Arthur &
     Vassilvitskii, "k-means++: the advantages of careful seeding", 2007, section 2.2.
@@ -115,11 +115,12 @@ def _scattered(zs: Float[Array, " n latent"], count: int, key: PRNGKeyArray) -> 
 def _climb(
     prior: MixtureOfNormals, zs: Float[Array, " n latent"], members: Float[Array, " n classes"], iterations: int
 ) -> tuple[MixtureOfNormals, Float[Array, " classes components"]]:
-    """The normals, and their logits in each class, after expectation-maximisation.
+    """Fits the normals, and their logits in each class, by expectation-maximisation.
 
-    To each class comes one example more, in shares of all classes together: a normal without any of a class stays
-    possible there. A single class is left as it is.
+    Each class gets one example more, which is divided among the normals as all classes together are: a normal that has
+    no example of a class stays possible there. A single class is left as it is.
     """
+    # Without a floor a normal that has a single example left becomes a spike there.
     floor = 1e-4 * jnp.var(zs, axis=0)
 
     def step(_, carry):
@@ -169,15 +170,15 @@ def _ascend(model, xs, ys, prior, *, epochs, batch_size, learning_rate, observe,
             draw_key, order_key = jr.split(jr.fold_in(key, epoch))
             zs = draw_latents(model, xs, ys=ys, observe=observe, key=draw_key)
             order = jr.permutation(order_key, len(xs))
-            prior, state, value = _epoch(prior, state, model, zs, labels, order, optimiser, batch_size)
+            prior, state, value = _run_epoch(prior, state, model, zs, labels, order, optimiser, batch_size)
             bar.set_postfix(log_prior=f"{float(value):.4g}", refresh=False)
             bar.update()
     return eqx.tree_at(lambda m: m.prior, model, prior)
 
 
 @eqx.filter_jit
-def _epoch(prior, state, model, zs, ys, order, optimiser, batch_size) -> tuple[Any, Any, Array]:
-    """One pass over the latents: the prior, the optimiser's state and the mean log p(z), nats."""
+def _run_epoch(prior, state, model, zs, ys, order, optimiser, batch_size) -> tuple[Any, Any, Array]:
+    """Passes over the latents once; the prior, the optimiser's state and the mean log p(z), nats."""
     steps = order.size // batch_size
     dynamic, static = eqx.partition(prior, eqx.is_inexact_array)
 
@@ -185,8 +186,9 @@ def _epoch(prior, state, model, zs, ys, order, optimiser, batch_size) -> tuple[A
         prior = eqx.combine(dynamic, static)
 
         def log_prior(z, y):
-            here = eqx.tree_at(lambda m: m.prior, given(model, y), prior)
-            return here.latent_prior.log_prob(z)
+            # A prior may depend on the label, as part of a model that is given it.
+            with_prior = eqx.tree_at(lambda m: m.prior, given(model, y), prior)
+            return with_prior.latent_prior.log_prob(z)
 
         return jnp.mean(jax.vmap(log_prior, axis_name="batch")(zs, ys))
 

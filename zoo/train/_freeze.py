@@ -59,26 +59,30 @@ def freeze(
     check_labels("freeze(ys)", model, ys, len(xs))
     rows = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
     batches = [(np.asarray(xs[row]), None if ys is None else np.asarray(ys[row])) for row in rows]
-    for position in _order(leaves, structure, positions, batches[0], observe, key):
-        mean, variance = _moments(leaves, structure, position, batches, observe, jr.fold_in(key, 1))
+    for position in _find_order(leaves, structure, positions, batches[0], observe, key):
+        mean, variance = _measure_layer(leaves, structure, position, batches, observe, jr.fold_in(key, 1))
         leaves[position] = leaves[position].affine(mean, variance)
     return jtu.tree_unflatten(structure, leaves)
 
 
 def _is_provisional(leaf: Any) -> bool:
-    """Whether it is for training alone and has a form for what comes after."""
+    """Whether a part of a model is for training only and has another form for afterwards."""
     return isinstance(leaf, GumbelSoftmax | Stochastic)
 
 
 def _score(model: AbstractVAE, x: Array, y: Array | None, observe: Any, key: PRNGKeyArray) -> Float[Array, ""]:
+    # What the number is does not matter, but that every network has a part in it.
     observe_key, draw_key = jr.split(key)
     draws = given(model, y).draw(observe(x, key=observe_key), k=1, key=draw_key)
     terms = (draws.log_likelihood, draws.log_prior, draws.log_posterior)
     return jnp.sum(sum(term for term in terms if term is not None))
 
 
-def _order(leaves, structure, positions, batch, observe, key) -> list[int]:
-    """The positions in the order in which scoring an example calls them."""
+def _find_order(leaves, structure, positions, batch, observe, key) -> list[int]:
+    """Finds in which order scoring an example calls the layers at these positions.
+
+    **Raises:** `ValueError` that names those which it never calls.
+    """
     calls: dict[int, None] = {}
 
     class Named(eqx.Module):
@@ -100,9 +104,9 @@ def _order(leaves, structure, positions, batch, observe, key) -> list[int]:
 
 
 class _Probe(eqx.Module):
-    """Stands in for a layer; hands the moments of its input out as the 'gradient' of `moments`.
+    """Stands in for a layer, and measures its input: the 'gradient' of `moments` is the moments of the input.
 
-    Cotangents of an unmapped argument are summed over every mapped axis, so no axis needs a name and the
+    The gradient of an argument that is not mapped is summed over every mapped axis. So no axis needs a name, and the
     probe works at any depth of `vmap`.
     """
 
@@ -110,19 +114,19 @@ class _Probe(eqx.Module):
     centre: Float[Array, " channels"]
 
     def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " height width channels"]:
-        return _measured(x, self.moments, self.centre)
+        return _pass_on(x, self.moments, self.centre)
 
 
 @jax.custom_vjp
-def _measured(x, moments, centre):
+def _pass_on(x, moments, centre):
     return x
 
 
-def _measured_forward(x, moments, centre):
+def _pass_on_forward(x, moments, centre):
     return x, (x, centre)
 
 
-def _measured_backward(residuals, cotangent):
+def _pass_on_backward(residuals, cotangent):
     x, centre = residuals
     deviation = x - centre[None, None]
     # Counted on x and not from its shape: only a mapped cotangent is summed over the mapped axes.
@@ -131,12 +135,12 @@ def _measured_backward(residuals, cotangent):
     return jnp.zeros_like(x), moments, jnp.zeros_like(centre)
 
 
-_measured.defvjp(_measured_forward, _measured_backward)
+_pass_on.defvjp(_pass_on_forward, _pass_on_backward)
 
 
 @eqx.filter_jit
-def _batch_moments(rest, structure, position, centre, batch, observe, key):
-    """Count, sum and sum of squares of the deviations from `centre` at one layer's input, over a batch."""
+def _measure_batch(rest, structure, position, centre, batch, observe, key):
+    """Measures the input of one layer on a batch: count, sum and sum of squares of its deviations from `centre`."""
 
     def total(moments):
         leaves = [*rest[:position], _Probe(moments, centre), *rest[position:]]
@@ -155,12 +159,12 @@ class _Pass(eqx.Module):
         return x
 
 
-def _moments(leaves, structure, position, batches, observe, key):
-    """Mean and variance at the input of the layer at `position`; sums over batches in float64."""
+def _measure_layer(leaves, structure, position, batches, observe, key):
+    """Measures the mean and the variance of a layer's input, from the sums over all batches, in float64."""
     rest = leaves[:position] + leaves[position + 1 :]
     centre = jnp.zeros_like(leaves[position].gain)
     measure = lambda i, centre: np.asarray(
-        _batch_moments(rest, structure, position, centre, batches[i], observe, jr.fold_in(key, i)), np.float64
+        _measure_batch(rest, structure, position, centre, batches[i], observe, jr.fold_in(key, i)), np.float64
     )
     # Deviations from the first batch's mean: squares of large values would cancel.
     count, total, _ = measure(0, centre)

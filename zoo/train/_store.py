@@ -46,7 +46,7 @@ class Store:
     def restore(
         self, state: TrainState, best: AbstractVAE | None, *, resume: bool
     ) -> tuple[TrainState, AbstractVAE | None, list[dict[str, Any]]]:
-        """Where the run stopped, its best model and its history; for a run that begins, what was given."""
+        """Loads the state, the best model and the history of a run that goes on; others begin with what is given."""
         if self.directory is None:
             return state, best, []
         if checkpoints(self.directory) and not resume:
@@ -64,6 +64,7 @@ class Store:
                     "checkpoint to go on from; choose another directory, or remove metrics.jsonl"
                 )
             _cut(self.directory, -1)
+            # So that a run that is killed before its first step can be resumed as any other.
             self.save(state, best)
             return state, best, []
         for reason in found.skipped:
@@ -73,11 +74,12 @@ class Store:
         return found.state["state"], found.state["best"], _cut(self.directory, found.step)
 
     def append(self, rows: list[dict[str, Any]]) -> None:
+        """Adds rows to the history on the disk."""
         if self.directory is not None:
             append_rows(self.directory / HISTORY, rows)
 
     def append_timing(self, step: int, steps: int, seconds: float) -> None:
-        """Note how long the `steps` up to this one took by the clock on the wall, compilation included."""
+        """Notes how many seconds the `steps` up to this one took, compilation included."""
         if self.directory is not None:
             rate = steps * self.fixed["batch_size"] / seconds
             row = dict(step=step, steps=steps, seconds=round(seconds, 6), images_per_second=round(rate, 1))
@@ -89,11 +91,12 @@ class Store:
         return every - step % every if self._may_save() else sys.maxsize
 
     def save(self, state: TrainState, best: AbstractVAE | None, *, due: bool = False) -> None:
-        """Keep this step if it is not kept yet; with `due`, only if it is time to.
+        """Writes a checkpoint of this step unless there is one; with `due`, only where the next one is due.
 
         **Raises:** `FloatingPointError` where the model is not finite; `OSError` where it cannot be written.
         """
         step = int(state.step)
+        # The last step of a run is kept whatever its number.
         wanted = self._may_save() and step % (self.every or _EVERY) == 0 if due else self.directory is not None
         if self.directory is None or not wanted or step == self.saved_step:
             return
@@ -129,13 +132,16 @@ class Store:
 
 
 def _cut(directory: Path, step: int) -> list[dict[str, Any]]:
-    """Take what lies behind `step` out of both files; the rows of the history that stay."""
+    """Removes the rows after `step` from both files; those of the history that stay."""
     cut_history(directory / TIMING, step)
     return cut_history(directory / HISTORY, step)
 
 
 @contextlib.contextmanager
 def open_store(directory: str | os.PathLike | None, every: int | None, **fixed: int) -> Iterator[Store]:
-    """The store of `directory`, held for one writer. `fixed`: what has to be the same when a run goes on."""
+    """Opens the store of a directory for this process alone.
+
+    **Arguments:** `fixed`: numbers that have to be the same when a run goes on.
+    """
     with contextlib.nullcontext() if directory is None else run_lock(directory):
         yield Store(directory, every, **fixed)
