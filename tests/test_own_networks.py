@@ -1,6 +1,7 @@
 """`zoo.VAE` of anybody's networks, dropout among them; what does not fit together is refused where it is built."""
 
 import functools
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -165,6 +166,25 @@ def test_dropout_is_random_in_training_and_gone_when_frozen():
     frozen = zoo.freeze(result.model, XS, key=KEY)
     assert np.isfinite(zoo.log_likelihood(frozen, XS[:3], k=2, key=KEY)).all()
     assert frozen.posterior(jnp.asarray(XS[0])).space == posteriors.DiagonalNormal.from_params(jnp.zeros(4)).space
+
+
+def test_a_norm_inside_ones_own_module_becomes_the_population_s():
+    class Encoder(eqx.Module):
+        norm: nn.BatchNorm
+        last: eqx.nn.Linear
+        activation: Callable = jax.nn.relu  # no parameter: the module is held in a `Partitioned`
+
+        def __call__(self, x):
+            return self.last(self.activation(self.norm(x[None, None])[0, 0]))
+
+    model = vae(Encoder(nn.BatchNorm(3, axis_names=("batch",)), eqx.nn.Linear(3, 4, key=KEY)), mlp(2, 3))
+    assert isinstance(model.encoder, nn.Partitioned) and len(nn.batch_norms(model)) == 1
+    trained = zoo.fit(model, XS, batch_size=32, progress=False, key=KEY).model
+    assert np.isfinite(zoo.log_likelihood(zoo.freeze(trained, XS, key=KEY), XS[:3], k=2, key=KEY)).all()
+    frozen = zoo.freeze(model, XS, key=KEY)
+    out = jax.vmap(frozen.encoder.module.norm)(jnp.asarray(XS)[:, None, None])
+    np.testing.assert_allclose(np.mean(out, axis=0), np.zeros((1, 1, 3)), atol=1e-5)
+    np.testing.assert_allclose(np.std(out, axis=0), np.ones((1, 1, 3)), rtol=1e-4)
 
 
 def test_each_example_drops_units_of_its_own_and_half_of_them():

@@ -14,8 +14,8 @@ class Partitioned(eqx.Module):
     its parameters. A function such as `jax.nn.gelu`, or an `equinox.nn.MLP` with its activation, has leaves of another
     kind: in here they are static. `partitioned` makes one where it is needed.
 
-    **Fields:** `parameters`: the module with `None` in place of all but its float arrays; `rest`: the module with
-    `None` in place of these.
+    **Fields:** `parameters`: the module with `None` in place of all but its float arrays, and the layers that hold
+    nothing else; `rest`: the module with `None` in place of these.
     """
 
     parameters: PyTree
@@ -24,7 +24,8 @@ class Partitioned(eqx.Module):
     @property
     def module(self) -> Any:
         """The function or module itself."""
-        return eqx.combine(self.parameters, self.rest)
+        # In this order: where `rest` has nothing, `freeze` may have put a layer of another kind.
+        return eqx.combine(self.rest, self.parameters)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
@@ -39,11 +40,14 @@ def partitioned(layer: Callable) -> Callable:
 
     **Arguments:** `layer`: a function, or any module that can be called.
     """
+    # Layers such as `BatchNorm` stay whole, so that what looks for them finds and replaces them.
     return (
-        layer
-        if all(map(eqx.is_inexact_array, jax.tree.leaves(layer)))
-        else Partitioned(*eqx.partition(layer, eqx.is_inexact_array))
+        layer if _is_parameters(layer) else Partitioned(*eqx.partition(layer, _is_parameters, is_leaf=_is_parameters))
     )
+
+
+def _is_parameters(node: Any) -> bool:
+    return all(map(eqx.is_inexact_array, jax.tree.leaves(node)))
 
 
 class _Name(NamedTuple):
