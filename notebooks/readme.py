@@ -1,4 +1,4 @@
-"""Makes the README's figures and the table of its main job again, and writes down what made them.
+"""Makes the figures of the pages and the table of the main job again, and writes down what made them.
 
     python notebooks/readme.py                      `zoo train`, three minutes on two quiet cores
     python notebooks/readme.py --accuracy PYTHON    the accuracy figure; PYTHON has torch and tensorflow_probability
@@ -28,6 +28,7 @@ from zoo.cli._arguments import Train
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "notebooks" / "figures"
 RECORD = FIGURES / "made.json"
+PAGE = ROOT / "notebooks" / "getting_started.md"  # where the table stands
 ACCURACY = "benchmarks/continuous_bernoulli.py"
 # Each figure's drawing: a file of the plots and an entry of `draw_figures`, or a benchmark.
 MAIN_JOB = {
@@ -129,11 +130,10 @@ def main_job() -> None:
             shutil.copy(run / "figures" / name, FIGURES / name)
     table = done.stdout[done.stdout.index("250 held-out") : done.stdout.index("\n\n")] + "\n"
     record(list(MAIN_JOB), settings=default_settings(), prints=table)
-    path = ROOT / "README.md"
-    text = TABLE.sub(lambda _: table, path.read_text(encoding="utf-8"))
+    text = TABLE.sub(lambda _: table, PAGE.read_text(encoding="utf-8"))
     today = f"jax {version('jax')}, {datetime.date.today()}, one run"
-    path.write_text(DATE.sub(today, text, count=1), encoding="utf-8")
-    print(f"{table}\nREADME.md has this table, and today's date; see that it names the machine")
+    PAGE.write_text(DATE.sub(today, text, count=1), encoding="utf-8")
+    print(f"{table}\n{PAGE.name} has this table, and today's date; see that it names the machine")
 
 
 def accuracy(python: str) -> None:

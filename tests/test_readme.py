@@ -1,4 +1,4 @@
-"""What the README shows is what the code makes: no figure is older than the code that draws it."""
+"""What the README and the pages show is what the code makes: no figure is older than the code that draws it."""
 
 import importlib.util
 import json
@@ -13,7 +13,8 @@ from zoo.cli import _names as names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN = sorted(set(re.findall(r"notebooks/figures/([\w.]+)", README)))
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").rglob("*.md")}
+SHOWN = set(re.findall(r"figures/([\w.]+)", "\n".join([README, *PAGES.values()])))
 AGAIN = "run `python notebooks/readme.py`, and for the accuracy figure as its `--help` says"
 
 
@@ -31,7 +32,7 @@ MADE = json.loads(readme.RECORD.read_text())
 
 def test_every_figure_is_accounted_for():
     assert {path.name for path in readme.FIGURES.glob("*.png")} == readme.DRAWN_BY.keys() == MADE["figures"].keys()
-    assert SHOWN and set(SHOWN) <= readme.DRAWN_BY.keys()
+    assert SHOWN == readme.DRAWN_BY.keys()
 
 
 @pytest.mark.parametrize("figure", readme.DRAWN_BY)
@@ -41,25 +42,41 @@ def test_no_figure_is_older_than_its_code(figure):
 
 
 def test_the_main_job_s_table_is_what_it_printed():
-    assert readme.TABLE.findall(README) == [MADE["prints"]], AGAIN
+    assert readme.TABLE.findall(PAGES[readme.PAGE.stem]) == [MADE["prints"]], AGAIN
     assert MADE["settings"].items() <= readme.default_settings().items(), f"other defaults than its figures': {AGAIN}"
 
 
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    assert len(README.split()) <= 900
+    links = re.findall(r"\]\((?!https://)([^)#]+)", README)
+    assert len(links) > 20
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
 def rows():
-    """The names in the first column of each table whose head names a room."""
-    for room, body in re.findall(r"^\|[^|\n]*`zoo\.(\w+)`[^\n]*\n\|[-| ]+\n((?:\|.*\n)+)", README, flags=re.MULTILINE):
-        for line in body.splitlines():
-            yield from ((room, name) for name in re.findall(r"`(\w+)", line.split(" | ")[0]))
+    """Each row of a table whose first head is a room: the room, the names there, and what the command line calls them.
+
+    The head of the column for the command line is an option, as `--likelihood`.
+    """
+    for table in re.findall(r"^\| `zoo\.\w+` \|[^\n]*\n(?:\|[^\n]*\n)+", "\n".join(PAGES.values()), re.MULTILINE):
+        head, _, *body = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+        (column,) = [i for i, cell in enumerate(head) if cell.startswith("`--")]
+        for cells in body:
+            offered = {(head[column].strip("`-"), name) for name in re.findall(r"`([\w-]+)`", cells[column])}
+            yield head[0].strip("`").removeprefix("zoo."), re.findall(r"`(\w+)", cells[0]), offered
 
 
-def test_the_tables_name_what_there_is_and_all_that_the_command_line_offers():
-    shown = set(rows())
-    for room, name in shown:
-        assert hasattr(getattr(zoo, room), name), f"the README's `{name}` is no name of `zoo.{room}`"
-    kinds = {"objective": "objectives", "estimator": "estimators", "likelihood": "likelihoods", "penalty": "penalties"}
-    shown = {(room, name.lower().replace("_", "")) for room, name in shown}  # of functions and classes alike
-    offered = {(room, name.replace("-", "")) for kind, room in kinds.items() for name in names.KINDS[kind]}
-    assert offered <= shown, f"no row in the README for {offered - shown}"
+def test_the_tables_name_what_there_is():
+    for room, shown, _ in rows():
+        for name in shown:
+            assert hasattr(getattr(zoo, room), name), f"the page's `{name}` is no name of `zoo.{room}`"
+
+
+def test_the_tables_have_a_row_for_all_that_the_command_line_offers():
+    shown = set().union(*(names_there for *_, names_there in rows()))
+    offered = {(kind, name) for kind, table in names.LISTED.items() for name in table}
+    assert shown == offered, f"no row for {offered - shown}, or a row too many for {shown - offered}"
 
 
 def test_only_code_counts(tmp_path, monkeypatch):
