@@ -11,7 +11,7 @@ import pytest
 from zoo import objectives
 from zoo._draws import Proposal
 from zoo.estimators import detached, dreg, reparameterised, stl
-from zoo.posteriors import DiagonalNormal
+from zoo.posteriors import DiagonalNormal, Traits
 
 
 partial = functools.partial
@@ -341,7 +341,7 @@ def test_dreg_passes_through_the_decoder_once():
 
 def test_posterior_that_cannot_be_reparameterised():
     class Lattice(DiagonalNormal):
-        reparameterised = False
+        traits = Traits(reparameterised=False)
 
     proposal = make_model().propose(3, jr.key(0))
     lattice = Lattice(proposal.posterior.mean, proposal.posterior.log_scale)

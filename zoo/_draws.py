@@ -3,6 +3,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from ._custom_types import Scalar
@@ -40,7 +41,7 @@ class Draws(eqx.Module):
         latents = ", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(self.z))
         parts = [f"batch={batch[0]}"] * bool(batch) + [f"k={k}", f"z={latents}"]
         terms = [self.log_likelihood, self.log_prior, self.log_posterior]
-        if all(isinstance(term, jax.Array) and not isinstance(term, jax.core.Tracer) for term in terms):
+        if all(isinstance(term, jax.Array) and not isinstance(term, Tracer) for term in terms):
             means = [f"{float(term.mean()):.5g}" for term in terms]
             parts.append("in the mean {} + {} - {} nats".format(*means))
         return f"Draws({', '.join(parts)})"

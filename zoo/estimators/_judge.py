@@ -32,7 +32,7 @@ def judge(objective: Objective, draws: Draws, proposal: Proposal) -> Scalar:
 
 def check_reparameterised(call: str, proposal: Proposal) -> None:
     """Refuse a posterior whose samples are no differentiable function of its parameters."""
-    if not proposal.posterior.reparameterised:
+    if not proposal.posterior.traits.reparameterised:
         raise ValueError(
             f"`{call}` differentiates through z, but samples of `{type(proposal.posterior).__name__}` are "
             "not reparameterised; pass `estimator=estimators.detached` with `objectives.wake_theta` and "
@@ -43,7 +43,7 @@ def check_reparameterised(call: str, proposal: Proposal) -> None:
 def check_pathwise(call: str, proposal: Proposal) -> None:
     """Refuse a posterior whose samples' derivative is not exactly that of its distribution."""
     check_reparameterised(call, proposal)
-    if not proposal.posterior.pathwise:
+    if not proposal.posterior.traits.pathwise:
         raise ValueError(
             f"`{call}` rests on E[g(z) d log q(z)] = E[dg(z)/dz dz], which holds for exactly reparameterised draws of "
             f"a density; `{type(proposal.posterior).__name__}` has none such. Pass "

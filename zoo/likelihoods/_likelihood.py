@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -36,8 +37,9 @@ class Likelihood(eqx.Module):
 
     def __repr__(self) -> str:
         # gaussian_log_prob with scale=0.1 bound is the likelihood `gaussian(scale=0.1)`.
-        bound = isinstance(self.log_prob, eqx.Partial)
-        function = self.log_prob.func if bound else self.log_prob
-        options = ", ".join(f"{name}={value}" for name, value in self.log_prob.keywords.items()) if bound else ""
-        name = getattr(function, "__name__", repr(function)).removesuffix("_log_prob")
-        return f"{name}({options})" if bound else name
+        function: Any = self.log_prob
+        options = ""
+        if isinstance(function, eqx.Partial):
+            options = "(" + ", ".join(f"{name}={value}" for name, value in function.keywords.items()) + ")"
+            function = function.func
+        return getattr(function, "__name__", repr(function)).removesuffix("_log_prob") + options

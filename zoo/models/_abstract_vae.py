@@ -1,6 +1,5 @@
 import abc
 import dataclasses
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -11,8 +10,8 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from .._draws import Draws, Proposal, over_draws
 from ..likelihoods import Likelihood
-from ..nn import Partitioned, give_keys, partitioned
-from ..posteriors import AbstractPosterior, as_family
+from ..nn import Partitioned, give_keys
+from ..posteriors import AbstractPosterior
 from ..priors import AbstractBorrowingPrior, AbstractPrior
 
 
@@ -82,11 +81,6 @@ def parameter_shape(likelihood: Any, data_shape: tuple[int, ...]) -> tuple[int, 
     return (likelihood.channels * data_shape[0], *data_shape[1:])
 
 
-# Fields of a model: networks of anybody's, whose leaves are made to be their float arrays; and families of posteriors.
-network_field = partial(eqx.field, converter=partitioned)
-family_field = partial(eqx.field, converter=as_family)
-
-
 def check_spaces(model: AbstractVAE, posterior: AbstractPosterior, prior: AbstractPrior) -> None:
     """Refuse a prior whose density stands on another space than the posterior's: their difference means nothing."""
     if posterior.space != prior.space:
@@ -132,8 +126,10 @@ def check_parts(model: AbstractVAE) -> None:
 
 def _in_brief(part: Any) -> str:
     """A part of a model on one line."""
+    if eqx.is_array(part):
+        return f"array of shape {part.shape}"
     if not isinstance(part, eqx.Module) or isinstance(part, Likelihood):
-        return f"array of shape {part.shape}" if eqx.is_array(part) else repr(part)
+        return repr(part)
     if isinstance(part, Partitioned):
         return f"{getattr(part.rest, '__name__', type(part.rest).__name__)}({_count(part)})"
     sizes = {field.name: vars(part)[field.name] for field in dataclasses.fields(part) if field.metadata.get("static")}

@@ -11,14 +11,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
-from ..nn import Linear, Networks, networks_for, zeroed
-from ..posteriors import AbstractPosterior, DiagonalNormal
+from ..nn import Linear, Networks, networks_for, partitioned, zeroed
+from ..posteriors import AbstractPosterior, DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._abstract_vae import (
     AbstractVAE,
     check_parts,
-    family_field,
-    network_field,
     parameter_shape,
 )
 from ._network_vae import as_shape
@@ -42,12 +40,12 @@ class ConditionalVAE(AbstractVAE):
     2015, equation 4; Kingma et al., "Semi-Supervised Learning with Deep Generative Models", 2014 (M2).
     """
 
-    encoder: Callable = network_field()
-    decoder: Callable = network_field()
+    encoder: Callable = eqx.field(converter=partitioned)
+    decoder: Callable = eqx.field(converter=partitioned)
     encoder_label: Linear
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any = family_field()
+    family: Any = eqx.field(converter=as_family)
     data_shape: tuple[int, ...] = eqx.field(static=True)
     num_classes: int | None = eqx.field(static=True)
     condition_size: int = eqx.field(static=True)

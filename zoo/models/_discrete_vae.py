@@ -6,10 +6,10 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
-from ..nn import Networks, networks_for
-from ..posteriors import AbstractPosterior, GumbelSoftmax, StraightThrough
+from ..nn import Networks, networks_for, partitioned
+from ..posteriors import AbstractPosterior, GumbelSoftmax, StraightThrough, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, UniformCategorical, check_categorical_sizes
-from ._abstract_vae import AbstractVAE, check_parts, family_field, network_field, parameter_shape
+from ._abstract_vae import AbstractVAE, check_parts, parameter_shape
 from ._network_vae import as_shape
 
 
@@ -28,11 +28,11 @@ class DiscreteVAE(AbstractVAE):
     "The concrete distribution", 2017.
     """
 
-    encoder: Callable = network_field()
-    decoder: Callable = network_field()
+    encoder: Callable = eqx.field(converter=partitioned)
+    decoder: Callable = eqx.field(converter=partitioned)
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any = family_field()
+    family: Any = eqx.field(converter=as_family)
     data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(

@@ -9,11 +9,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
-from ..nn import MLP, Linear, Networks, networks_for, zeroed
-from ..posteriors import AbstractPosterior, BottomUpPosterior, DiagonalNormal, TopDownPosterior
+from ..nn import MLP, Linear, Networks, networks_for, partitioned, zeroed
+from ..posteriors import AbstractPosterior, BottomUpPosterior, DiagonalNormal, TopDownPosterior, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, HierarchicalPrior, StandardNormal
 from ..spaces import Euclidean
-from ._abstract_vae import AbstractVAE, check_parts, family_field, network_field, parameter_shape
+from ._abstract_vae import AbstractVAE, check_parts, parameter_shape
 from ._network_vae import as_shape
 
 
@@ -29,7 +29,7 @@ def _link(a: int, b: int, hidden: dict[str, Any], *, key: PRNGKeyArray) -> MLP:
 class Quiet(eqx.Module):
     """A network with its output scaled, at first by a tenth: what it describes starts near a standard normal."""
 
-    network: Callable = network_field()
+    network: Callable = eqx.field(converter=partitioned)
     gain: Float[Array, ""]
 
     def __call__(self, x: Float[Array, " ..."]) -> Float[Array, " ..."]:
@@ -46,7 +46,7 @@ class BottomUp(eqx.Module):
 
     encoder: Callable
     links: tuple[Callable, ...]
-    family: Any = family_field()
+    family: Any = eqx.field(converter=as_family)
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class TopDown(eqx.Module):
     **Raises:** `ValueError` for another family.
     """
 
-    encoder: Callable = network_field()
+    encoder: Callable = eqx.field(converter=partitioned)
     steps: tuple[Callable, ...]
     heads: tuple[Callable, ...]
-    activation: Callable = network_field()
+    activation: Callable = eqx.field(converter=partitioned)
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class HierarchicalVAE(AbstractVAE):
     """
 
     inference: Callable
-    decoder: Callable = network_field()
+    decoder: Callable = eqx.field(converter=partitioned)
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     data_shape: tuple[int, ...] = eqx.field(static=True)

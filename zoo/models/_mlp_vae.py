@@ -6,10 +6,10 @@ from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
-from ..nn import Networks, fully_connected
-from ..posteriors import DiagonalNormal
+from ..nn import Networks, fully_connected, partitioned
+from ..posteriors import DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_parts, family_field, network_field
+from ._abstract_vae import check_parts
 from ._network_vae import AbstractNetworkVAE, as_shape, build_networks, choose_networks
 
 
@@ -22,11 +22,11 @@ class MLPVAE(AbstractNetworkVAE):
     Kingma & Welling, "Auto-Encoding Variational Bayes", 2014.
     """
 
-    encoder: Callable = network_field()
-    decoder: Callable = network_field()
+    encoder: Callable = eqx.field(converter=partitioned)
+    decoder: Callable = eqx.field(converter=partitioned)
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any = family_field()
+    family: Any = eqx.field(converter=as_family)
     data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(

@@ -6,10 +6,10 @@ from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
-from ..nn import Networks, residual
-from ..posteriors import DiagonalNormal
+from ..nn import Networks, partitioned, residual
+from ..posteriors import DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_parts, family_field, network_field
+from ._abstract_vae import check_parts
 from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
@@ -24,11 +24,11 @@ class ResNetVAE(AbstractNetworkVAE):
     Variational Bayes", 2014.
     """
 
-    encoder: Callable = network_field()
-    decoder: Callable = network_field()
+    encoder: Callable = eqx.field(converter=partitioned)
+    decoder: Callable = eqx.field(converter=partitioned)
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any = family_field()
+    family: Any = eqx.field(converter=as_family)
     data_shape: tuple[int, int, int] = eqx.field(static=True)
 
     def __init__(

@@ -5,9 +5,10 @@ import equinox as eqx
 
 from .. import likelihoods
 from .._checks import check_counts
-from ..posteriors import DiagonalNormal
+from ..nn import partitioned
+from ..posteriors import DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_parts, family_field, network_field
+from ._abstract_vae import check_parts
 from ._network_vae import AbstractNetworkVAE, as_shape, check_encoder
 
 
@@ -24,11 +25,11 @@ class VAE(AbstractNetworkVAE):
     Kingma & Welling, "Auto-Encoding Variational Bayes", 2014.
     """
 
-    encoder: Callable = network_field()
-    decoder: Callable = network_field()
+    encoder: Callable = eqx.field(converter=partitioned)
+    decoder: Callable = eqx.field(converter=partitioned)
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    family: Any = family_field()
+    family: Any = eqx.field(converter=as_family)
     data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(

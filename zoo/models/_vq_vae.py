@@ -9,10 +9,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
-from ..nn import Networks, grid, unit
+from ..nn import Networks, grid, partitioned, unit
 from ..posteriors import Quantised
 from ..priors import AbstractBorrowingPrior, AbstractPrior, Code, UniformCodes
-from ._abstract_vae import AbstractVAE, check_parts, network_field, parameter_shape
+from ._abstract_vae import AbstractVAE, check_parts, parameter_shape
 from ._network_vae import choose_networks
 
 
@@ -38,8 +38,8 @@ class VQVAE(AbstractVAE):
     Van den Oord, Vinyals & Kavukcuoglu, "Neural discrete representation learning", 2017.
     """
 
-    encoder: Callable = network_field()
-    decoder: Callable = network_field()
+    encoder: Callable = eqx.field(converter=partitioned)
+    decoder: Callable = eqx.field(converter=partitioned)
     codebook: Float[Array, " codes size"]
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any

@@ -13,6 +13,7 @@ from ._posterior import (
     AbstractPosterior as AbstractPosterior,
     Family as Family,
     PosteriorFamily as PosteriorFamily,
+    Traits as Traits,
     as_family as as_family,
 )
 from ._quantised import Quantised as Quantised

@@ -1,5 +1,3 @@
-from typing import ClassVar
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,7 +10,7 @@ from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractCategoricalPrior, AbstractPrior, categorical_log_prob
 from ..spaces import OneHot
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 
 
 class Categorical(AbstractPosterior):
@@ -31,10 +29,10 @@ class Categorical(AbstractPosterior):
     logits: Float[Array, " variables classes"]
     temperature: float = eqx.field(static=True)
 
-    # Samples have a derivative, which is not that of their distribution: `zoo.estimators.stl` and `dreg` refuse.
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = False
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Draws with a derivative, which is not that of their distribution."""
+        return Traits(pathwise=False)
 
     @property
     def space(self) -> OneHot:

@@ -1,12 +1,10 @@
-from typing import ClassVar
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractPrior, normal_log_density, sample_normal
 from ..spaces import Euclidean
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 from ._relative import kl_of_normals, relative_to
 
 
@@ -24,9 +22,10 @@ class DiagonalNormal(AbstractPosterior):
     mean: Float[Array, " latent"]
     log_scale: Float[Array, " latent"]
 
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = True
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Pathwise draws of a density."""
+        return Traits()
 
     @property
     def space(self) -> Euclidean:

@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -7,7 +7,7 @@ from .._custom_types import Scalar
 from ..flows import AbstractBijection, Bijection, Coupling, log_prob_through, sample_through, stack
 from ..spaces import Euclidean
 from ._diagonal_normal import DiagonalNormal
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 
 
 class FlowedNormal(AbstractPosterior):
@@ -24,9 +24,10 @@ class FlowedNormal(AbstractPosterior):
     base: DiagonalNormal
     flow: AbstractBijection
 
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = True
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Pathwise draws of a density."""
+        return Traits()
 
     @property
     def space(self) -> Euclidean:

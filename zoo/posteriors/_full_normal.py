@@ -1,5 +1,4 @@
 import math
-from typing import ClassVar
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,7 +9,7 @@ from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
 from ..spaces import Euclidean
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 from ._relative import kl_of_normals, relative_to
 
 
@@ -30,9 +29,10 @@ class FullNormal(AbstractPosterior):
     log_scale: Float[Array, " latent"]
     lower: Float[Array, " latent latent"]
 
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = True
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Pathwise draws of a density."""
+        return Traits()
 
     @property
     def space(self) -> Euclidean:

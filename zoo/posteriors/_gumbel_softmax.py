@@ -1,5 +1,3 @@
-from typing import ClassVar
-
 import equinox as eqx
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -9,7 +7,7 @@ from .._custom_types import Scalar
 from ..priors import AbstractPrior
 from ..spaces import OneHot
 from ._categorical import Categorical, StraightThrough, check_relaxation
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 
 
 class RelaxedCategorical(AbstractPosterior):
@@ -26,9 +24,10 @@ class RelaxedCategorical(AbstractPosterior):
 
     exact: Categorical
 
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = False
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Draws with a derivative, which is not that of their distribution."""
+        return Traits(pathwise=False)
 
     @property
     def space(self) -> OneHot:

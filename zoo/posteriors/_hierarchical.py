@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from .._custom_types import Scalar
 from ..priors import HierarchicalPrior
 from ..spaces import Layers
 from ._diagonal_normal import DiagonalNormal
-from ._posterior import AbstractPosterior, as_family
+from ._posterior import AbstractPosterior, Traits, as_family
 
 
 class BottomUpPosterior(AbstractPosterior):
@@ -40,19 +40,9 @@ class BottomUpPosterior(AbstractPosterior):
         return Layers(tuple(layer.space for layer in layers))
 
     @property
-    def reparameterised(self) -> bool:
-        """As the family's distributions are."""
-        return self.first.reparameterised
-
-    @property
-    def pathwise(self) -> bool:
-        """As the family's distributions are."""
-        return self.first.pathwise
-
-    @property
-    def has_density(self) -> bool:
-        """As the family's distributions have one."""
-        return self.first.has_density
+    def traits(self) -> Traits:
+        """Those of the family's distributions."""
+        return self.first.traits
 
     def above(self, layer: int, below: Float[Array, " below"]) -> AbstractPosterior:
         """q(z_l | z_{l-1}), `layer` counted from 0 at the data."""
@@ -102,9 +92,10 @@ class TopDownPosterior(AbstractPosterior):
     evidence: tuple[DiagonalNormal, ...]
     prior: HierarchicalPrior
 
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = True
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Pathwise draws of a density."""
+        return Traits()
 
     @property
     def space(self) -> Layers:

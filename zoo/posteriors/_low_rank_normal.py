@@ -1,5 +1,4 @@
 import math
-from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
 from ..spaces import Euclidean
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 from ._relative import kl_of_normals, relative_to
 
 
@@ -36,9 +35,10 @@ class LowRankNormal(AbstractPosterior):
     log_scale: Float[Array, " latent"]
     factor: Float[Array, " latent rank"]
 
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = True
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Pathwise draws of a density."""
+        return Traits()
 
     @property
     def space(self) -> Euclidean:

@@ -1,10 +1,8 @@
-from typing import ClassVar
-
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_counts
 from ..spaces import Euclidean
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 
 
 class Point(AbstractPosterior):
@@ -32,10 +30,10 @@ class Point(AbstractPosterior):
 
     mean: Float[Array, " latent"]
 
-    # There is no log q(z | x) that `zoo.estimators.stl` and `dreg` could differentiate.
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = False
-    has_density: ClassVar[bool] = False
+    @property
+    def traits(self) -> Traits:
+        """A draw with a derivative, and no density."""
+        return Traits(pathwise=False, has_density=False)
 
     @property
     def space(self) -> Euclidean:

@@ -1,5 +1,5 @@
 import abc
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
@@ -8,25 +8,36 @@ from .._custom_types import Scalar
 from ..spaces import Space
 
 
-class AbstractPosterior(eqx.Module):
-    r"""A distribution q(z | x) at one x: its leaves are its parameters there.
+class Traits(NamedTuple):
+    r"""What may be done with the draws of a posterior.
 
-    What it says of itself decides what it goes with. A class gives these as `ClassVar`s, properties or fields:
+    **Fields:**
 
-    - `mean`: E[z].
-    - `space`: where z lives, and so what `log_prob` is a density of: `zoo.spaces.Euclidean(size)` and its like. The
-      model's prior must stand on the same.
-    - `reparameterised`: whether a draw is a differentiable function of the parameters and a key.
+    - `reparameterised`: whether a draw is a differentiable function of the distribution's parameters and a key.
     - `pathwise`: whether its derivative is that of the distribution, $E[\partial_z g \, \partial_\phi z] =
-      \partial_\phi E[g(z)]$, as `zoo.estimators.stl` and `dreg` need; no draw of discrete latents has one.
-    - `has_density`: whether there is a log q(z | x), so that there is a bound.
+      \partial_\phi E[g(z)]$, as `zoo.estimators.stl` and `zoo.estimators.dreg` need; never of discrete latents.
+    - `has_density`: whether there is a $\log q(z \mid x)$, and so a bound.
     """
 
+    reparameterised: bool = True
+    pathwise: bool = True
+    has_density: bool = True
+
+
+class AbstractPosterior(eqx.Module):
+    r"""A distribution q(z | x) at one x: its leaves are its parameters there. `mean` is E[z]."""
+
     mean: eqx.AbstractVar[PyTree[Float[Array, " ..."]]]
-    space: eqx.AbstractVar[Space]
-    reparameterised: eqx.AbstractVar[bool]
-    pathwise: eqx.AbstractVar[bool]
-    has_density: eqx.AbstractVar[bool]
+
+    @property
+    @abc.abstractmethod
+    def space(self) -> Space:
+        """Where z lives, and so what `log_prob` is a density of: the model's prior must stand on the same."""
+
+    @property
+    @abc.abstractmethod
+    def traits(self) -> Traits:
+        """What may be done with its draws: estimators and penalties ask for it."""
 
     @abc.abstractmethod
     def sample(self, *, key: PRNGKeyArray) -> PyTree[Float[Array, " ..."]]:

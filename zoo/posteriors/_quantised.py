@@ -1,5 +1,3 @@
-from typing import ClassVar
-
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -7,7 +5,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from .._custom_types import Scalar
 from ..priors import AbstractPrior, Code
 from ..spaces import Codes
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 
 
 class Quantised(AbstractPosterior):
@@ -25,10 +23,10 @@ class Quantised(AbstractPosterior):
     codebook: Float[Array, " codes size"]
     index: Int[Array, " *grid"]
 
-    # Samples have a derivative, which is not that of their distribution: `zoo.estimators.stl` and `dreg` refuse.
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = False
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Draws with a derivative, which is not that of their distribution."""
+        return Traits(pathwise=False)
 
     @property
     def space(self) -> Codes:

@@ -1,5 +1,4 @@
 import math
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from ..priors import AbstractPrior, UniformSphere, log_area
 from ..spaces import Sphere
 from ..special import log_bessel
 from ._polar_angle import polar_angle
-from ._posterior import AbstractPosterior
+from ._posterior import AbstractPosterior, Traits
 
 
 # |log kappa| stays below this: kappa lies between 1e-4 and 1e4.
@@ -38,9 +37,10 @@ class VonMisesFisher(AbstractPosterior):
     direction: Float[Array, " latent"]
     concentration: Scalar
 
-    reparameterised: ClassVar[bool] = True
-    pathwise: ClassVar[bool] = True
-    has_density: ClassVar[bool] = True
+    @property
+    def traits(self) -> Traits:
+        """Pathwise draws of a density."""
+        return Traits()
 
     @property
     def space(self) -> Sphere:

@@ -9,12 +9,12 @@ from ..spaces import Space
 
 
 class AbstractPrior(eqx.Module):
-    """A distribution p(z) over latents; its array leaves, if any, are trained with the model.
+    """A distribution p(z) over latents; its array leaves, if any, are trained with the model."""
 
-    `space`: where z lives, and so what `log_prob` is a density of, as an `AbstractPosterior` says of itself.
-    """
-
-    space: eqx.AbstractVar[Space]
+    @property
+    @abc.abstractmethod
+    def space(self) -> Space:
+        """Where z lives, and so what `log_prob` is a density of: the model's posterior must stand on the same."""
 
     @abc.abstractmethod
     def sample(self, *, key: PRNGKeyArray) -> PyTree[Float[Array, " ..."]]:
