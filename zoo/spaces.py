@@ -1,9 +1,9 @@
 """Where latents live: the spaces that densities of z stand on."""
 
-from dataclasses import dataclass
+import dataclasses
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Euclidean:
     """Vectors of `size` real numbers, with densities per unit of volume."""
 
@@ -13,7 +13,7 @@ class Euclidean:
         return f"R^{self.size}"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Sphere:
     """Unit vectors of `size` numbers, with densities per unit of surface."""
 
@@ -23,7 +23,7 @@ class Sphere:
         return f"the unit sphere in R^{self.size}"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class OneHot:
     """`variables` one-hot vectors of `classes` numbers, with probabilities."""
 
@@ -34,7 +34,7 @@ class OneHot:
         return f"{self.variables} variables of {self.classes} classes"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Codes:
     """Grids of `shape` whose places each hold one of `number` codes, with probabilities."""
 
@@ -45,9 +45,9 @@ class Codes:
         return f"{' x '.join(map(str, self.shape))} places of {self.number} codes"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Layers:
-    """A tuple of latents, each in a space of its own, the one next to the data first."""
+    """A tuple of latents, each in one of `spaces`, the one next to the data first."""
 
     spaces: tuple["Space", ...]
 
@@ -59,5 +59,8 @@ Space = Euclidean | Sphere | OneHot | Codes | Layers
 
 
 def is_euclidean(space: Space) -> bool:
-    """Whether a latent may be moved along a gradient, in every layer, and stays in its space."""
+    """Return whether a latent may be moved along a gradient, in every layer, and stays in its space.
+
+    **Arguments:** `space`: where the latent lives.
+    """
     return all(map(is_euclidean, space.spaces)) if isinstance(space, Layers) else isinstance(space, Euclidean)

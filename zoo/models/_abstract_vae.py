@@ -70,14 +70,22 @@ class AbstractVAE(eqx.Module):
 
 
 def draw_keys(key: PRNGKeyArray, k: int, *, start: Any = 0) -> Key[Array, " k"]:
-    """The keys of draws `start` to `start + k - 1`."""
+    """Make the keys of draws `start` to `start + k - 1`, each of which depends on its own number alone.
+
+    **Arguments:** `k`: how many draws; `start`: the number of the first.
+
+    **Raises:** `ValueError` for fewer than one draw.
+    """
     if k < 1:
         raise ValueError(f"`k={k}`: at least one draw is needed; pass k >= 1")
     return jax.vmap(lambda i: jr.fold_in(key, i))(start + jnp.arange(k, dtype=jnp.uint32))
 
 
 def parameter_shape(likelihood: Any, data_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the parameters that `likelihood` takes for a datum of `data_shape`."""
+    """Return the shape of the parameters that a likelihood takes for a datum.
+
+    **Arguments:** `likelihood`: one of `zoo.likelihoods`; `data_shape`: the datum's shape.
+    """
     return (likelihood.channels * data_shape[0], *data_shape[1:])
 
 
