@@ -11,6 +11,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import data
 from ..models import given
+from ._alive import draws_alive
 from ._parts import part_size
 
 
@@ -38,6 +39,32 @@ def map_examples(
     rows = (xs, ys, np.arange(len(xs), dtype=np.uint32))
     judge = eqx.Partial(_judge, function, model, data.scale if observe is None else observe, key)
     return map_rows(judge, rows, at_once=at_once, per_call=per_call, progress=progress)
+
+
+def map_draws(
+    function: Callable,
+    model: Any,
+    xs: Array | np.ndarray,
+    ys: Array | np.ndarray | None,
+    *,
+    k: int,
+    observe: Callable | None,
+    progress: str | None,
+    key: PRNGKeyArray,
+) -> PyTree[Array]:
+    """Map a function that makes `k` draws of one example, as `map_examples`, as many at once as memory is good for."""
+    at_once = max(10 * draws_alive(model, ys) // k, 1)
+    return map_examples(
+        eqx.Partial(function, k=k),
+        model,
+        xs,
+        ys,
+        observe=observe,
+        at_once=at_once,
+        per_call=4 * at_once,
+        progress=progress,
+        key=key,
+    )
 
 
 def _judge(function, model, observe, key, row):

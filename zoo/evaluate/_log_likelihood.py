@@ -14,7 +14,7 @@ from .._draws import Draws
 from ..models import AbstractVAE, draw_keys
 from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
-from ._examples import map_examples
+from ._examples import map_draws, map_examples
 from ._parts import part_size
 
 
@@ -112,19 +112,9 @@ def bound(
     """
     check_evaluation("bound", model, xs, ys, k=k, observe=observe)
     check_weights("bound", model)
-    at_once = max(10 * draws_alive(model, ys) // k, 1)
-    values = map_examples(
-        eqx.Partial(_judge_draws, objective=objective, k=k),
-        model,
-        xs,
-        ys,
-        observe=observe,
-        at_once=at_once,
-        per_call=4 * at_once,
-        progress="bound" if progress else None,
-        key=key,
-    )
-    return check_finite("bound", values)
+    judge = eqx.Partial(_judge_draws, objective=objective)
+    bar = "bound" if progress else None
+    return check_finite("bound", map_draws(judge, model, xs, ys, k=k, observe=observe, progress=bar, key=key))
 
 
 def _judge_draws(model, x, *, objective, k, key):

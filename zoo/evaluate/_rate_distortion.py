@@ -1,16 +1,14 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..models import AbstractVAE
-from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
 from ._estimate import estimate
-from ._examples import map_examples
+from ._examples import map_draws
 
 
 class RateDistortion(NamedTuple):
@@ -73,18 +71,8 @@ def rate_distortion(
         check_weights("rate_distortion", model)
     points = []
     for beta, model in zip(betas, models, strict=True):
-        at_once = max(10 * draws_alive(model, ys) // k, 1)
-        found = map_examples(
-            eqx.Partial(_rate_and_distortion, k=k),
-            model,
-            xs,
-            ys,
-            observe=observe,
-            at_once=at_once,
-            per_call=4 * at_once,
-            progress=f"beta = {beta:g}" if progress else None,
-            key=key,
-        )
+        bar = f"beta = {beta:g}" if progress else None
+        found = map_draws(_rate_and_distortion, model, xs, ys, k=k, observe=observe, progress=bar, key=key)
         points.append([estimate(check_finite("rate_distortion", values)) for values in found])
     rates, distortions = zip(*points, strict=True)
     columns = [np.array(column) for part in (rates, distortions) for column in zip(*part, strict=True)]

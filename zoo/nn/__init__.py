@@ -25,7 +25,6 @@ from ._networks import (
     convolutional as convolutional,
     fully_connected as fully_connected,
 )
-from ._networks_for import networks_for as networks_for
 from ._norm import (
     BatchNorm as BatchNorm,
     ChannelAffine as ChannelAffine,
@@ -48,6 +47,7 @@ from ._stochastic import (
 from ._strided import (
     StridedDecoder as StridedDecoder,
     StridedEncoder as StridedEncoder,
+    networks_for as networks_for,
     strided as strided,
 )
 from .convolution import conv as conv, plain_convolutions as plain_convolutions, upsample_conv as upsample_conv

@@ -7,7 +7,7 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
 from ._layers import Conv, Linear, Sequential, depth_to_space, space_to_depth, variance_preserving_gelu
-from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, check_image_network, stage
+from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, check_image_network, fully_connected, stage
 from .convolution import conv, upsample_conv
 
 
@@ -94,3 +94,11 @@ def strided(*, width_size: int = 32, norm: str = "none") -> Networks:
     """
     options = dict(width_size=width_size, norm=norm)
     return Networks(partial(StridedEncoder, **options), partial(StridedDecoder, **options))
+
+
+def networks_for(data_shape: tuple[int, ...]) -> Networks:
+    """Choose the networks that fit the data where none are named: `strided()` for images, else `fully_connected()`.
+
+    **Arguments:** `data_shape`: `(channels, height, width)` of an image, `(dimensions,)` of a vector.
+    """
+    return strided() if len(data_shape) == 3 else fully_connected()
