@@ -12,7 +12,8 @@ from linear_gaussian import exact_log_likelihood, linear_gaussian
 
 import zoo
 from zoo import evaluate, objectives
-from zoo.evaluate import _checks, _examples
+from zoo._checks import check_counts
+from zoo.evaluate import _examples
 from zoo.evaluate._parts import part_size
 from zoo.train._measure import Examples, measure_held_out
 from zoo.train._recipe import write_recipe
@@ -189,7 +190,10 @@ def test_no_draws_are_refused():
 
 def test_numbers_of_draws_are_whole_and_may_be_numpy_s():
     with pytest.raises(ValueError, match=r"`gaps\(draws=2.5\)` needs a whole number; pass draws >= 1"):
-        _checks.check_counts("gaps", steps=3, draws=2.5)
+        check_counts("gaps", steps=3, draws=2.5)
+    check_counts("sizes", n=np.int32(1), sizes=(1, 2))
+    with pytest.raises(ValueError, match=r"`sizes\(sizes=\(1, 0\)\)` needs whole numbers; pass sizes >= 1"):
+        check_counts("sizes", n=1, sizes=(1, 0))
     zeros = eqx.Partial(lambda size, x: x + jnp.zeros(size, jnp.int32), np.int64(2))
     rows = _examples.map_rows(zeros, np.arange(3, dtype=np.int32), at_once=2, per_call=2, progress=None)
     np.testing.assert_array_equal(rows, [[0, 0], [1, 1], [2, 2]])

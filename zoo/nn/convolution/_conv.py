@@ -16,7 +16,8 @@ def plain_convolutions() -> AbstractContextManager[None]:
 
     The fast ones are primitives of this package. Here nothing of them is used, nor imported, so that a release of
     jax that breaks them stops nobody; and what is exported holds only operations that every reader knows. The values
-    differ by rounding; on a CPU gradients take several times as long, in loops a hundred times.
+    differ by rounding. On a CPU gradients take up to five times as long, and in a loop up to a hundred times
+    (`benchmarks/convolution.py`).
 
     The environment variable `ZOO_PLAIN_CONVOLUTIONS=1`, set before `zoo.nn` is imported, does so from the start,
     in every thread. The context holds for the thread that enters it, and for what is *traced* in it: a function under
