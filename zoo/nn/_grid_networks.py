@@ -6,7 +6,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._layers import Conv, Sequential, max_pool, unit
-from ._networks import Networks, check_image_network, stage
+from ._networks import Networks, small_shape, stage
 from .convolution import conv, upsample_conv
 
 
@@ -34,8 +34,7 @@ class GridEncoder(eqx.Module):
         channels of the first stage, half of those of the second.
 
         **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
-        check_image_network("GridEncoder", image_shape, width_size)
-        narrow, wide = width_size, 2 * width_size
+        narrow, wide = width_size, small_shape("GridEncoder", image_shape, width_size)[2]
         key1, key2, key3 = jr.split(key, 3)
         first = stage(conv, (image_shape[0], narrow, narrow), "none", (), key=key1)
         second = stage(conv, (narrow, wide, wide), "none", (), key=key2)
@@ -59,8 +58,7 @@ class GridDecoder(eqx.Module):
         channels of the first stage of upsampling, half of those of the second.
 
         **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
-        check_image_network("GridDecoder", image_shape, width_size)
-        narrow, wide = width_size, 2 * width_size
+        narrow, wide = width_size, small_shape("GridDecoder", image_shape, width_size)[2]
         key1, key2, key3, key4 = jr.split(key, 4)
         first = stage(conv, (code_size, wide), "none", (), key=key1)
         second = stage(upsample_conv, (wide, narrow, narrow), "none", (), key=key2)

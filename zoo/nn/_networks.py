@@ -100,8 +100,11 @@ def stage(
     return layers
 
 
-def check_image_network(call: str, image_shape: tuple[int, ...], width_size: int) -> None:
-    """**Raises:** `ValueError` for what is no image, sides that cannot be halved twice, or no channels."""
+def small_shape(call: str, image_shape: tuple[int, ...], width_size: int) -> tuple[int, int, int]:
+    """Return the shape, channels last, of what two stages leave of an image: its sides halved twice, twice the width.
+
+    **Raises:** `ValueError` for what is no image, sides that cannot be halved twice, or no channels.
+    """
     sides = image_shape[1:]
     if len(image_shape) != 3 or min(image_shape) < 1 or any(side % 4 for side in sides):
         raise ValueError(
@@ -109,6 +112,7 @@ def check_image_network(call: str, image_shape: tuple[int, ...], width_size: int
             "are needed; pad or crop the images"
         )
     check_counts(call, width_size=width_size)
+    return sides[0] // 4, sides[1] // 4, 2 * width_size
 
 
 class AbstractImageEncoder(eqx.Module):
@@ -158,14 +162,13 @@ class ConvEncoder(AbstractImageEncoder):
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        check_image_network("ConvEncoder", image_shape, width_size)
-        channels, height, width = image_shape
-        narrow, wide = width_size, 2 * width_size
+        shape = small_shape("ConvEncoder", image_shape, width_size)
+        channels, narrow, wide = image_shape[0], width_size, shape[2]
         key1, key2, key3 = jr.split(key, 3)
         first = stage(conv, (channels, narrow, narrow), norm, ("batch",), key=key1)
         second = stage(conv, (narrow, wide, wide), norm, ("batch",), key=key2)
         self.stages = Sequential((*first, max_pool, *second, max_pool))
-        self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
+        self.head = Linear(math.prod(shape), out_size, key=key3)
 
 
 class ConvDecoder(AbstractImageDecoder):
@@ -190,12 +193,10 @@ class ConvDecoder(AbstractImageDecoder):
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        check_image_network("ConvDecoder", image_shape, width_size)
-        channels, height, width = image_shape
-        narrow, wide = width_size, 2 * width_size
+        self.head_shape = small_shape("ConvDecoder", image_shape, width_size)
+        channels, narrow, wide = image_shape[0], width_size, self.head_shape[2]
         key1, key2, key3, key4 = jr.split(key, 4)
         axis_names = ("batch", "k")
-        self.head_shape = (height // 4, width // 4, wide)
         self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
         first = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, key=key2)
         second = stage(upsample_conv, (narrow, wide, wide), norm, axis_names, key=key3)

@@ -7,7 +7,7 @@ import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
 from ._layers import Conv, Linear, Sequential, depth_to_space, space_to_depth, variance_preserving_gelu
-from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, check_image_network, fully_connected, stage
+from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, fully_connected, small_shape, stage
 from .convolution import conv, upsample_conv
 
 
@@ -36,14 +36,13 @@ class StridedEncoder(AbstractImageEncoder):
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        check_image_network("StridedEncoder", image_shape, width_size)
-        channels, height, width = image_shape
-        narrow, wide = width_size, 2 * width_size
+        shape = small_shape("StridedEncoder", image_shape, width_size)
+        channels, narrow, wide = image_shape[0], width_size, shape[2]
         key1, key2, key3 = jr.split(key, 3)
         first = stage(conv, (4 * channels, narrow, narrow), norm, ("batch",), variance_preserving_gelu, key=key1)
         second = stage(conv, (4 * narrow, wide, wide), norm, ("batch",), variance_preserving_gelu, key=key2)
         self.stages = Sequential((space_to_depth, *first, space_to_depth, *second))
-        self.head = Linear(wide * (height // 4) * (width // 4), out_size, key=key3)
+        self.head = Linear(math.prod(shape), out_size, key=key3)
 
 
 class StridedDecoder(AbstractImageDecoder):
@@ -71,12 +70,10 @@ class StridedDecoder(AbstractImageDecoder):
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        check_image_network("StridedDecoder", image_shape, width_size)
-        channels, height, width = image_shape
-        narrow, wide = width_size, 2 * width_size
+        self.head_shape = small_shape("StridedDecoder", image_shape, width_size)
+        channels, narrow, wide = image_shape[0], width_size, self.head_shape[2]
         key1, key2, key3, key4 = jr.split(key, 4)
         axis_names = ("batch", "k")
-        self.head_shape = (height // 4, width // 4, wide)
         self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
         first = stage(conv, (wide, wide, wide), norm, axis_names, variance_preserving_gelu, key=key2)
         second = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, variance_preserving_gelu, key=key3)
