@@ -96,7 +96,7 @@ def test_many_runs_search_each_for_itself():
         np.testing.assert_allclose(losses(many), losses(alone), rtol=1e-3)
 
 
-# The same run by L-BFGS on one device, on two, and on two in microbatches; images see the norm of the whole batch.
+# The same run by L-BFGS on one device, and on two in microbatches.
 DEVICES = """
 import jax.random as jr, numpy as np, optax, zoo
 def losses(model, xs, devices, **options):
@@ -107,12 +107,7 @@ def losses(model, xs, devices, **options):
     return [row["loss"] for row in result.history]
 vectors = np.random.default_rng(1).normal(size=(32, 3)).astype(np.float32)
 mlp = zoo.MLPVAE(3, 2, width_size=16, depth=1, likelihood=zoo.likelihoods.gaussian(), key=jr.key(0))
-one = losses(mlp, vectors, 1)
-for options in ({}, dict(microbatches=2)):
-    np.testing.assert_allclose(losses(mlp, vectors, 2, **options), one, rtol=1e-3)
-images = np.random.default_rng(1).random((16, 1, 4, 4), np.float32)
-conv = zoo.ConvVAE((1, 4, 4), 2, width_size=1, norm="batch", key=jr.key(0))
-np.testing.assert_allclose(losses(conv, images, 2), losses(conv, images, 1), rtol=1e-3)
+np.testing.assert_allclose(losses(mlp, vectors, 2, microbatches=2), losses(mlp, vectors, 1), rtol=1e-3)
 """
 
 
