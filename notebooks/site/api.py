@@ -116,8 +116,9 @@ def methods(kind: type, room: str) -> Iterator[str]:
 
 
 def written(value: object) -> bool:
-    """Whether somebody wrote this function; a dataclass's methods are made."""
-    return inspect.isfunction(inspect.unwrap(value)) and not inspect.unwrap(value).__code__.co_filename.startswith("<")
+    """Whether this is a function of the zoo's; those that dataclasses and protocols are given are not."""
+    function = inspect.unwrap(value)
+    return inspect.isfunction(function) and Path(zoo.__file__).parent in Path(function.__code__.co_filename).parents
 
 
 def definition(value: Callable | type) -> Any:
@@ -157,7 +158,11 @@ def field(node: Any) -> str:
 
 
 def linked(text: str, room: str) -> str:
-    """Markdown in which each documented name in backticks is a link to what is said of it."""
+    """Markdown in which each documented name in backticks is a link to what is said of it.
+
+    A formula is put on one line: one that begins with a plus or an equals sign would be a list or a heading.
+    """
+    text = re.sub(r"\$\$.+?\$\$|\$[^$]+\$", lambda found: " ".join(found[0].split()), text, flags=re.DOTALL)
     parts = re.split(r"(^```.*?^```|^ {4}[^\n]*$)", text, flags=re.DOTALL | re.MULTILINE)  # every second is code
     name = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)`(?!`)")
     parts[::2] = [name.sub(lambda found: link(found, room), part) for part in parts[::2]]
