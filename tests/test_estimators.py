@@ -257,6 +257,7 @@ class Pair(eqx.Module):
 
     a: DiagonalNormal
     b: DiagonalNormal
+    traits = Traits()
 
     def log_prob(self, z):
         return self.a.log_prob(z["a"]) + self.b.log_prob(z["b"])

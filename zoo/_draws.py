@@ -39,7 +39,7 @@ class Draws(eqx.Module):
     def __repr__(self) -> str:
         *batch, k = self.log_likelihood.shape
         latents = ", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(self.z))
-        parts = [f"batch={batch[0]}"] * bool(batch) + [f"k={k}", f"z={latents}"]
+        parts = [*(f"batch={n}" for n in batch), f"k={k}", f"z={latents}"]
         terms = [self.log_likelihood, self.log_prior, self.log_posterior]
         if all(isinstance(term, jax.Array) and not isinstance(term, Tracer) for term in terms):
             means = [f"{float(term.mean()):.5g}" for term in terms]
