@@ -323,3 +323,27 @@ def test_bits_of_a_density_bound_those_of_its_bins():
 def test_bad_arguments(call):
     with pytest.raises((ValueError, TypeError)):
         call()
+
+
+@pytest.mark.parametrize("mean, size", [(1e4, 10.0), (1e5, 100.0), (1e6, 1e5), (5e6, 1e5)])
+def test_large_counts_add_up_to_one(mean, size):
+    """In float32 x and the mean must enter by one number, or their roundings part."""
+    raw_mean = 20 - np.log(np.expm1(20 - np.log(mean)))
+    raw_size = 12 - np.log(np.expm1(12 - np.log(size)))  # the bend at -6 is far
+    deviation = np.sqrt(mean + mean**2 / size)
+    counts = np.unique(
+        np.linspace(max(0, mean - 12 * deviation), mean + 12 * deviation, 40_000).astype(np.float32).round()
+    )
+    params = jnp.asarray([raw_mean, raw_size], jnp.float32)
+    log_probs = jax.jit(jax.vmap(lambda x: likelihoods.negative_binomial.log_prob(params, x[None])))(
+        jnp.asarray(counts)
+    )
+    between = np.trapezoid(np.exp(np.asarray(log_probs, np.float64)), counts)
+    assert abs(between - 1) < 2e-3
+
+
+def test_many_classes_take_memory_for_their_logits_once():
+    shape = (4, 256, 16, 16)
+    score = jax.jit(jax.vmap(likelihoods.categorical(256).log_prob))
+    program = score.lower(jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct((4, 1, 16, 16), jnp.float32))
+    assert program.compile().memory_analysis().temp_size_in_bytes < 1.3 * 4 * np.prod(shape)

@@ -11,6 +11,8 @@ import pytest
 import scipy.stats
 from test_likelihoods import FAMILIES, draw_params, grid, log_density
 
+from zoo import likelihoods
+
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_samples_follow_the_density(name):
@@ -41,3 +43,12 @@ def test_samples_follow_the_density(name):
         else:
             cdf = np.interp(np.sort(draws), points, np.cumsum(mass) - mass / 2)
             assert scipy.stats.kstest(cdf, "uniform").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("rate", [3.0, 4000.0, 5000.0, 1e5, 5.8e7])
+def test_poisson_samples_of_any_rate_have_its_mean_and_variance(rate):
+    raw = jnp.full(100_000, 20 - np.log(np.expm1(20 - np.log(rate))), jnp.float32)
+    xs = np.asarray(likelihoods.poisson.sample(raw, key=jr.key(0)), np.float64)
+    assert abs(xs.mean() - rate) < 5 * np.sqrt(rate / len(xs)) + 3e-7 * rate * 8
+    assert abs(xs.var() / rate - 1) < 5 * np.sqrt((2 + 1 / rate) / len(xs)) + 1e-2 * (rate > 1e7)
+    assert np.all(xs == np.round(xs)) and xs.min() >= 0

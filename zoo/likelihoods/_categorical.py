@@ -10,12 +10,13 @@ from ._split import groups, split
 
 
 def categorical_log_prob(params: Float[Array, " ..."], x: Array, *, classes: int) -> Scalar:
-    *logits, x = split(params, x, classes, "categorical")
-    log_probs = jax.nn.log_softmax(jnp.stack(logits), axis=0)
-    labels = jnp.arange(classes, dtype=x.dtype).reshape(classes, *(1 for _ in x.shape))
-    hit = labels == x[None]
-    each = jnp.sum(jnp.where(hit, log_probs, 0.0), axis=0)
-    return jnp.sum(jnp.where(jnp.any(hit, axis=0), each, -jnp.inf))
+    *_, x = split(params, x, classes, "categorical")
+    logits = params.reshape(classes, *x.shape)
+    label = jnp.clip(x, 0, classes - 1).astype(jnp.int32)
+    # Looked up, as an array that says of each class whether it is the label's would be as large as the logits.
+    chosen = jnp.take_along_axis(logits, label[None], axis=0)[0]
+    each = chosen - jax.nn.logsumexp(logits, axis=0)
+    return jnp.sum(jnp.where(label.astype(x.dtype) == x, each, -jnp.inf))
 
 
 def categorical_mean(params: Float[Array, " ..."], *, classes: int) -> Float[Array, " ..."]:

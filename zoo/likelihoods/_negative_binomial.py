@@ -8,7 +8,7 @@ from .. import special
 from .._custom_types import Scalar
 from ._bounded import between
 from ._likelihood import Likelihood
-from ._poisson import LOG_RATE_MAX, log_mean
+from ._poisson import LOG_RATE_MAX, log_mean, sample_poisson
 from ._split import groups, split
 
 
@@ -31,11 +31,15 @@ def negative_binomial_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar
     outside = (x < 0) | (x != jnp.floor(x))
     positive = jnp.where(outside, 1.0, jnp.maximum(x, 1.0))
     log_mu, log_size = log_mean(raw_mean), between(raw_size, _LOW, _HIGH)
-    mu, size = jnp.exp(log_mu), jnp.exp(log_size)
+    size = jnp.exp(log_size)
+    # Mean and x enter by the one number t, or their roundings would part: at counts of 1e6 that is a third of a nat.
+    t = jnp.log(positive) - log_mu
+    mu = positive * jnp.exp(-t)
+    excess = -positive * jnp.expm1(-t) / (mu + size)  # (x - mu)/(mu + size)
     # Stirling's formula for the gammas, gathered so that nothing large cancels: to the Poisson as size grows
     each = (
-        (positive + size) * _log_ratio(positive, mu, size)
-        + positive * (log_mu - jnp.log(positive))
+        (positive + size) * _log1p(excess, (positive + size) / (mu + size))
+        - positive * t
         + 0.5 * (log_size - jnp.log(positive + size) - jnp.log(positive) - math.log(2 * math.pi))
         + special.stirling_remainder(positive + size)
         - special.stirling_remainder(size)
@@ -45,11 +49,10 @@ def negative_binomial_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar
     return jnp.sum(jnp.where(outside, -jnp.inf, each))
 
 
-def _log_ratio(x: Array, mu: Array, size: Array) -> Array:
-    """log((x + size)/(mu + size))."""
-    excess = (x - mu) / (mu + size)
+def _log1p(excess: Array, ratio: Array) -> Array:
+    """The logarithm of `ratio`, which is 1 + `excess`."""
     near = jnp.abs(excess) < 0.5
-    return jnp.where(near, jnp.log1p(jnp.where(near, excess, 0.0)), jnp.log((x + size) / (mu + size)))
+    return jnp.where(near, jnp.log1p(jnp.where(near, excess, 0.0)), jnp.log(ratio))
 
 
 def negative_binomial_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
@@ -63,7 +66,7 @@ def negative_binomial_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray)
     # a Poisson whose rate is a gamma variable of this mean
     log_rate = jr.loggamma(gamma_key, jnp.exp(log_size), raw_mean.shape, raw_mean.dtype)
     rate = jnp.exp(jnp.minimum(log_rate + log_mean(raw_mean) - log_size, LOG_RATE_MAX + 1))
-    return jr.poisson(poisson_key, rate, rate.shape).astype(params.dtype)
+    return sample_poisson(rate, key=poisson_key)
 
 
 negative_binomial = Likelihood(

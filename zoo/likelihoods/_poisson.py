@@ -44,7 +44,24 @@ def poisson_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
 
 
 def poisson_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[Array, " ..."]:
-    return jr.poisson(key, poisson_mean(params), params.shape).astype(params.dtype)
+    return sample_poisson(poisson_mean(params), key=key)
+
+
+# From here on the rejection sampler of JAX loses digits in float32, and the normal approximation is closer.
+_MANY = 4096.0
+
+
+def sample_poisson(rate: Float[Array, " *shape"], *, key: PRNGKeyArray) -> Float[Array, " *shape"]:
+    r"""Poisson counts of these rates; of large ones by $\lambda + \sqrt\lambda\, z + (z^2 - 1)/6$, rounded.
+
+    With z normal that has the mean, the variance and the skewness of the distribution, to a part in $\lambda$.
+
+    Cornish & Fisher, "Moments and cumulants in the specification of distributions", 1938, for the expansion.
+    """
+    few = jr.poisson(key, jnp.minimum(rate, _MANY), rate.shape).astype(rate.dtype)
+    z = jr.normal(jr.fold_in(key, 0), rate.shape, rate.dtype)
+    many = jnp.round(rate + jnp.sqrt(rate) * z + (z**2 - 1) / 6)
+    return jnp.where(rate < _MANY, few, many)
 
 
 poisson = Likelihood(
