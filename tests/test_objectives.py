@@ -385,6 +385,19 @@ def test_schedule_traces_once():
     assert objective(record(jnp.zeros(2), log_posterior=jnp.ones(2))) == -1
 
 
+def test_a_draw_without_weight_makes_no_bound_a_nan():
+    """The mean of w^(1 - alpha) is infinite for alpha > 1, and minus infinity the bound; the others leave the draw out."""
+    zeros = jnp.zeros(3)
+    draws = Draws(jnp.zeros((3, 1)), jnp.array([-jnp.inf, 0.0, 1.0]), zeros, zeros)
+    nothing = Draws(jnp.zeros((3, 1)), jnp.full(3, -jnp.inf), zeros, zeros)
+    log_mean = np.log((1 + np.e) / 3)
+    assert objectives.renyi(draws, alpha=2.0) == objectives.power(draws, exponent=-1.0) == -jnp.inf
+    np.testing.assert_allclose(objectives.renyi(draws, alpha=0.5), 2 * np.log((1 + np.exp(0.5)) / 3), rtol=1e-6)
+    np.testing.assert_allclose(objectives.piwae(draws, m=3), log_mean, rtol=1e-6)
+    np.testing.assert_allclose(objectives.piwae(draws, m=1), log_mean, rtol=1e-6)
+    assert objectives.renyi(nothing, alpha=0.5) == objectives.renyi(nothing, alpha=2.0) == -jnp.inf
+
+
 def test_a_draw_that_cannot_be_weighs_nothing():
     log_weight = jnp.array([-jnp.inf, 0.0, 1.0, -2.0])
     mean_weight = np.mean(np.exp(np.asarray(log_weight, np.float64)))

@@ -1,6 +1,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from .._custom_types import Scalar
 from .._draws import Draws
@@ -35,4 +36,6 @@ def piwae(draws: Draws, *, m: int) -> Scalar:
     model = dataclasses.replace(fixed, log_posterior=jax.lax.stop_gradient(fixed.log_posterior))
     # MIWAE's gradient less its part that goes to the model: what remains is the posterior's.
     posterior = miwae(draws, m=m) - miwae(model, m=m)
+    # Where a group has no weight at all it is infinity less infinity, and says nothing.
+    posterior = jnp.where(jnp.isfinite(posterior), posterior, 0)
     return iwae(model) + (posterior - jax.lax.stop_gradient(posterior))

@@ -74,6 +74,7 @@ def _log_power_mean(log_weight: Float[Array, " k"], exponent: Real) -> Scalar:
 
     least, greatest = jnp.min(log_weight), jnp.max(log_weight)
     pivot = jax.lax.stop_gradient(jnp.where(finite > 0, greatest, least))
+    pivot = jnp.where(jnp.isfinite(pivot), pivot, 0)  # a draw without weight, or all of them
     scaled = finite * (log_weight - pivot)  # <= 0, and 0 somewhere
     # log1p keeps the digits of a mean close to 1 (a small exponent); log, those of a small one.
     below_one = jnp.mean(jnp.expm1(scaled))
