@@ -91,6 +91,18 @@ def test_precision_recall_density_and_coverage_are_their_definitions():
     np.testing.assert_allclose(found.coverage.mean, np.mean(within.any(axis=1)))
 
 
+def test_points_that_are_repeated_lie_in_their_own_balls():
+    """Each of 50 images six times: the third neighbour is at distance 0, and so is the ball's radius."""
+    xs = np.repeat(np.random.default_rng(2).uniform(size=(50, 300)).astype(np.float32), 6, axis=0)
+    found = evaluate.precision_recall(xs, xs[::-1].copy(), k=3)
+    assert found.precision.mean == found.recall.mean == 1
+    found = evaluate.density_coverage(xs, xs, k=3)
+    assert found.density.mean == 2 and found.coverage.mean == 1
+    # Not only equal rows count.
+    apart = xs + np.float32(1e-3)
+    assert evaluate.precision_recall(xs, apart, k=3).precision.mean == 0
+
+
 def test_alike_and_unlike_sets():
     xs, ys = np.random.default_rng(1).normal(size=(2, 400, 2)).astype(np.float32)
     found = evaluate.density_coverage(xs, ys, k=3)

@@ -48,16 +48,29 @@ def count_within(
     *,
     progress: str | None = None,
 ) -> Int[np.ndarray, " n"]:
-    """Count the points within whose radius each query lies; the edge is included in spite of rounding."""
+    """Count the points within whose radius each query lies; the edge is included in spite of rounding.
+
+    Equal rows have the distance 0, however it was rounded: of points that are repeated the radius may be 0.
+    """
     centre = jnp.mean(points, axis=0)
+    own, others = _number_rows(np.asarray(queries), np.asarray(points))
     padded, present = _in_parts(points - centre[None])
     limits = np.square(np.pad(radii, (0, present.size - len(radii)))) * (1 + _SLACK)
     limits = jnp.asarray(limits, points.dtype).reshape(present.shape)
+    others = jnp.asarray(np.pad(others, (0, present.size - len(others)))).reshape(present.shape)
     counts = []
     for index, _ in equal_parts(len(queries), _ROWS, progress):
         rows = queries[index] - centre[None]
-        counts.append(np.asarray(_count(rows, padded, present, limits)))
+        counts.append(np.asarray(_count(rows, jnp.asarray(own[index]), padded, present, others, limits)))
     return np.concatenate(counts)[: len(queries)]
+
+
+def _number_rows(xs: np.ndarray, ys: np.ndarray) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
+    """Number the rows of both so that equal ones have the same number."""
+    both = np.ascontiguousarray(np.concatenate([xs, ys]) + 0.0)  # -0.0 is 0.0
+    rows = both.view(np.dtype((np.void, both.dtype.itemsize * both.shape[1]))).reshape(-1)
+    numbers = np.unique(rows, return_inverse=True)[1].astype(np.int32)
+    return numbers[: len(xs)], numbers[len(xs) :]
 
 
 def _in_parts(
@@ -105,10 +118,11 @@ def _measure(rows, points, places):
 
 
 @jax.jit
-def _count(rows, parts, present, limits):
+def _count(rows, own, parts, present, numbers, limits):
     def body(count, part):
-        points, present, limit = part
-        within = present[None, :] & (squared_distances(rows, points) <= limit[None, :])
+        points, present, number, limit = part
+        equal = own[:, None] == number[None, :]
+        within = present[None, :] & (equal | (squared_distances(rows, points) <= limit[None, :]))
         return count + jnp.sum(within, axis=1, dtype=jnp.int32), None
 
-    return lax.scan(body, jnp.zeros(len(rows), jnp.int32), (parts, present, limits))[0]
+    return lax.scan(body, jnp.zeros(len(rows), jnp.int32), (parts, present, numbers, limits))[0]
