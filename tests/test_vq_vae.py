@@ -271,7 +271,10 @@ def first_draw(prior):
         (lambda: VQVAE((1, 6, 8), key=jr.key(0)), r"\(1, 6, 8\).*divide by 4"),
         (lambda: first_draw(UniformCodes((2, 2), 5)), "in 1 x 2 places of 5 codes, .*2 x 2 places of 5"),
         (lambda: first_draw(UniformCodes((1, 2), 4)), "in 1 x 2 places of 5 codes, .*1 x 2 places of 4"),
-        (lambda: first_draw(Autoregressive((1, 2), 6, key=jr.key(0))), "1 x 2 places of 5 codes, .*1 x 2 places of 6.*pass"),
+        (
+            lambda: first_draw(Autoregressive((1, 2), 6, key=jr.key(0))),
+            "1 x 2 places of 5 codes, .*1 x 2 places of 6.*pass",
+        ),
         (lambda: first_draw(priors.StandardNormal(2)), "StandardNormal"),
         (lambda: UniformCodes((2, 2), 1), "num_codes=1"),
         (lambda: UniformCodes((0, 2), 2), r"\(0, 2\)"),
