@@ -386,7 +386,7 @@ def test_schedule_traces_once():
 
 
 def test_a_draw_without_weight_makes_no_bound_a_nan():
-    """The mean of w^(1 - alpha) is infinite for alpha > 1, and minus infinity the bound; the others leave the draw out."""
+    """For alpha > 1 the mean of w^(1 - alpha) is infinite, and the bound minus infinity; the others leave it out."""
     zeros = jnp.zeros(3)
     draws = Draws(jnp.zeros((3, 1)), jnp.array([-jnp.inf, 0.0, 1.0]), zeros, zeros)
     nothing = Draws(jnp.zeros((3, 1)), jnp.full(3, -jnp.inf), zeros, zeros)

@@ -273,7 +273,7 @@ def first_draw(prior):
         (lambda: first_draw(UniformCodes((1, 2), 4)), "in 1 x 2 places of 5 codes, .*1 x 2 places of 4"),
         (
             lambda: first_draw(Autoregressive((1, 2), 6, key=jr.key(0))),
-            "1 x 2 places of 5 codes, .*1 x 2 places of 6.*pass",
+            "places of 5 codes, .*places of 6.*pass",
         ),
         (lambda: first_draw(priors.StandardNormal(2)), "StandardNormal"),
         (lambda: UniformCodes((2, 2), 1), "num_codes=1"),
