@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from .. import data
-from ..models import given
+from ..models import given, observe_example
 from ._alive import draws_alive
 from ._parts import part_size
 
@@ -70,7 +70,7 @@ def map_draws(
 def _judge(function, model, observe, key, row):
     x, y, i = row
     observe_key, function_key = jr.split(jr.fold_in(key, i))
-    return function(given(model, y), observe(x, key=observe_key), key=function_key)
+    return function(given(model, y), observe_example(model, observe, x, key=observe_key), key=function_key)
 
 
 def map_rows(

@@ -3,6 +3,7 @@
 from ._abstract_vae import (
     AbstractVAE as AbstractVAE,
     draw_keys as draw_keys,
+    observe_example as observe_example,
     parameter_shape as parameter_shape,
 )
 from ._conditional_vae import ConditionalVAE as ConditionalVAE, check_labels as check_labels, given as given

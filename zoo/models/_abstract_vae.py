@@ -1,12 +1,13 @@
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree, Shaped
 
 from .._draws import Draws, Proposal, over_draws
 from ..likelihoods import Likelihood
@@ -79,6 +80,17 @@ def draw_keys(key: PRNGKeyArray, k: int, *, start: Any = 0) -> Key[Array, " k"]:
     if k < 1:
         raise ValueError(f"`k={k}`: at least one draw is needed; pass k >= 1")
     return jax.vmap(lambda i: jr.fold_in(key, i))(start + jnp.arange(k, dtype=jnp.uint32))
+
+
+def observe_example(
+    model: AbstractVAE, observe: Callable, x: Shaped[Array, " ..."], *, key: PRNGKeyArray
+) -> Float[Array, " ..."]:
+    """What the model sees of an example, in the dtype of its weights.
+
+    **Arguments:** `observe`: `(x, *, key) -> float array`, as in `zoo.fit`; `x`: one example, as it was given.
+    """
+    weights = [leaf.dtype for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf)]
+    return observe(x, key=key).astype(jnp.result_type(*weights))
 
 
 def parameter_shape(likelihood: Any, data_shape: tuple[int, ...]) -> tuple[int, ...]:

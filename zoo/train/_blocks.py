@@ -11,6 +11,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray, UInt32
 
+from ..models import observe_example
 from ._recipe import Recipe
 from ._step import METRICS, TrainState, advance, count_skipped, split_step_key
 
@@ -103,7 +104,8 @@ def take_steps(state: TrainState, data_set, order, first, count, recipe: Recipe)
         rows = divide_batch(lax.dynamic_slice_in_dim(order, (first + i) * batch_size, batch_size), mesh)
         observe_key, _ = split_step_key(state)
         xs, ys = jax.tree.map(lambda array: array[rows], data_set)
-        batch = jax.vmap(lambda x, key: recipe.observe(x, key=key))(xs, jr.split(observe_key, batch_size))
+        see = lambda x, key: observe_example(state.model, recipe.observe, x, key=key)
+        batch = jax.vmap(see)(xs, jr.split(observe_key, batch_size))
         state, metrics = advance(
             state, divide_batch(batch, mesh), divide_batch(ys, mesh), recipe.judgement, recipe.optimiser,
             microbatches=recipe.microbatches, mesh=mesh,

@@ -9,7 +9,7 @@ from jax.sharding import AxisType, Mesh
 
 from .. import data
 from ..evaluate import check_evaluation, check_examples
-from ..models import AbstractVAE, check_labels
+from ..models import AbstractVAE, check_labels, observe_example
 from ..nn import batch_norms
 from ._judgement import Judgement
 from ._loss import judge_batch, split_batch_key
@@ -155,7 +155,7 @@ def check_judgement(
 
     def judge(model, xs, ys, key):
         keys, penalty_key = split_batch_key(key, batch_size)
-        seen = jax.vmap(lambda x, key: observe(x, key=key))(xs, keys)
+        seen = jax.vmap(lambda x, key: observe_example(model, observe, x, key=key))(xs, keys)
         return judge_batch(judgement.at(0), model, seen, ys, keys, penalty_key=penalty_key)[0]
 
     # NumPy's 64 bits become JAX's 32.

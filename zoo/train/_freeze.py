@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
-from ..models import AbstractVAE, check_labels, given
+from ..models import AbstractVAE, check_labels, given, observe_example
 from ..nn import Stochastic, is_batch_norm
 from ..posteriors import GumbelSoftmax
 from ._step import Model
@@ -73,7 +73,7 @@ def _is_provisional(leaf: Any) -> bool:
 def _score(model: AbstractVAE, x: Array, y: Array | None, observe: Any, key: PRNGKeyArray) -> Float[Array, ""]:
     # What the number is does not matter, but that every network has a part in it.
     observe_key, draw_key = jr.split(key)
-    draws = given(model, y).draw(observe(x, key=observe_key), k=1, key=draw_key)
+    draws = given(model, y).draw(observe_example(model, observe, x, key=observe_key), k=1, key=draw_key)
     terms = (draws.log_likelihood, draws.log_prior, draws.log_posterior)
     return jnp.sum(sum(term for term in terms if term is not None))
 
