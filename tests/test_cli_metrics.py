@@ -1,5 +1,6 @@
 """`zoo evaluate --metrics`: rows about samples, labels and factors, with models whose answers are known."""
 
+import functools
 import json
 
 import numpy as np
@@ -17,7 +18,8 @@ N = 60
 def made(tmp_path_factory):
     """A run of each data set, its model as it began, and the data."""
     root, small = tmp_path_factory.mktemp("runs"), pytest.MonkeyPatch()
-    small.setattr(names, "SPRITES", (400, 300))
+    few = functools.partial(zoo.data.from_sprites, train_size=400, test_size=300)
+    small.setattr(zoo.data, "from_sprites", few)
 
     def run(data):
         settings = build.resolve(Train(data=data, model="mlp", width_size=4, prior="standard", out=root / data))
@@ -30,6 +32,10 @@ def made(tmp_path_factory):
     small.undo()
 
 
+def needing(what):
+    return [name for name, entry in names.METRICS.items() if what in entry.needs]
+
+
 def rows(capsys, run, *options):
     main(["evaluate", str(run), "--json", *map(str, options)])
     return json.loads(capsys.readouterr().out)["metrics"]
@@ -38,7 +44,7 @@ def rows(capsys, run, *options):
 def test_a_model_that_draws_the_data_and_one_that_copies_them(made, monkeypatch, capsys):
     run, dataset = made["fashion-mnist-mini"]
     grey = lambda images: images.astype(np.float32) / 255
-    metrics = ("--examples", N, "--metrics", *names.OF_SAMPLES)
+    metrics = ("--examples", N, "--metrics", *needing("pictures"))
     monkeypatch.setattr(zoo, "sample", lambda model, n, **_: grey(dataset.test[:n]))
     found = rows(capsys, run, *metrics)
     mean = {name: row["mean"] for name, row in found.items()}
@@ -84,7 +90,7 @@ def test_codes_that_are_the_factors_score_as_theory_says(made, monkeypatch, caps
     factors = {len(dataset.train): dataset.train_factors, N * 4: dataset.test_factors[: N * 4]}
     layers = lambda codes: (codes[:, :2].astype(np.float32), codes[:, 2:].astype(np.float32))
     monkeypatch.setattr(zoo, "encode", lambda model, xs, **_: layers(factors[len(xs)]))
-    options = ("--examples", N * 4, "--metrics", *names.OF_LABELS, *names.OF_FACTORS)
+    options = ("--examples", N * 4, "--metrics", *needing("labels"), *needing("factors"))
     found = rows(capsys, run, *options)
     mean = {name: row["mean"] for name, row in found.items()}
     for name in ("linear_probe", "beta_vae_score", "factor_vae_score"):
@@ -119,16 +125,16 @@ def refused(capsys, *arguments):
 def test_what_the_data_do_not_have_is_refused_before_anything_is_measured(made, capsys, monkeypatch):
     monkeypatch.setattr(build, "dataset", lambda settings: pytest.fail("the data were read"))
     points, clothes, sprites = (made[name][0] for name in ("points", "fashion-mnist-mini", "sprites"))
-    for name in names.OF_SAMPLES:
-        assert "are points in the plane" in refused(capsys, points, "--metrics", "log-likelihood", name)
+    for name in needing("pictures"):
+        assert "eight-gaussians has none" in refused(capsys, points, "--metrics", "log-likelihood", name)
         assert "at least 10 examples" in refused(capsys, clothes, "--examples", 9, "--metrics", name)
-    for name in names.OF_LABELS:
-        assert "have no labels" in refused(capsys, points, "--metrics", name)
-    for name in names.OF_FACTORS:
+    for name in needing("labels"):
+        assert "needs labels, and eight-gaussians has none" in refused(capsys, points, "--metrics", name)
+    for name in needing("factors"):
         for run in (points, clothes):
-            assert "are of --data sprites" in refused(capsys, run, "--metrics", "log-likelihood", name)
+            assert "come with --data sprites" in refused(capsys, run, "--metrics", "log-likelihood", name)
         assert "at least 10 examples" in refused(capsys, sprites, "--examples", 9, "--metrics", name)
-    for name in ("nearest-copies", *names.OF_LABELS):
-        assert "leave --split out" in refused(capsys, clothes, "--split", "train", "--metrics", name)
+    for name in ("nearest-copies", *needing("labels")):
+        assert "leave out `--split train`" in refused(capsys, clothes, "--split", "train", "--metrics", name)
     assert "--examples 0" in refused(capsys, clothes, "--examples", 0)
     assert "--k 0" in refused(capsys, clothes, "--k", 0)

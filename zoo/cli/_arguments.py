@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -107,6 +107,10 @@ class Train:
     """Which this is, from 0. Unless given: as Slurm, Open MPI or Kubernetes tell."""
 
 
+# A sweep goes over seeds, or over any option that is a real number.
+SWEPT = ("seed", *(option.name for option in fields(Train) if option.type in (float, float | None)))
+
+
 @dataclass(frozen=True)
 class Sweep:
     """Train several models at once, one for each value of a number, and compare them.
@@ -115,7 +119,7 @@ class Sweep:
     beta also the rates and distortions, and figures/rate_distortion.png.
     """
 
-    over: Annotated[str, _choice([name.replace("_", "-") for name in names.SWEPT])] = "seed"
+    over: Annotated[str, _choice([name.replace("_", "-") for name in SWEPT])] = "seed"
     """What the runs differ in. All learn from the same examples: points in the plane are those of `--seed`."""
     values: tuple[float, ...] = ()
     """One for each run. Unless given: the seeds 0 to 3."""

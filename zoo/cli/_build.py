@@ -1,73 +1,49 @@
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, cast
 
 from . import _names as names
 from ._arguments import Train
 
 
-class Dataset(NamedTuple):
-    """What a run learns from and is measured on."""
+if TYPE_CHECKING:
+    from zoo.data import DataSet
 
-    train: np.ndarray
-    test: np.ndarray
-    train_labels: np.ndarray | None
-    test_labels: np.ndarray | None
-    classes: tuple[str, ...] | None
-    log_density: Callable | None
-    train_factors: np.ndarray | None = None
-    test_factors: np.ndarray | None = None
-
-    @property
-    def is_images(self) -> bool:
-        return self.test.ndim == 4
-
-    def first(self, n: int | None) -> "Dataset":
-        """With the first n held-out examples only."""
-        few = lambda rows: None if rows is None else rows[:n]
-        return self._replace(test=self.test[:n], test_labels=few(self.test_labels), test_factors=few(self.test_factors))
-
-    def of_training(self) -> "Dataset":
-        """With the training examples in the place of the held-out ones."""
-        return self._replace(test=self.train, test_labels=self.train_labels, test_factors=self.train_factors)
+COMPONENTS = 64  # of a mixture that is learned from pseudo-inputs
 
 
 def resolve(settings: Train) -> Train:
-    """The settings with every default that depends on another setting filled in.
+    """The settings with every option that was not given filled in.
 
-    **Raises:** `ValueError` for a name the zoo does not know, or options that do not go together. Nothing
-    of jax has been imported yet when it is raised.
+    **Raises:** `ValueError` for a name the zoo does not know, and a number that cannot be. Nothing of jax has been
+    imported yet when it is raised.
     """
-    names.check("data", settings.data, names.DATA)
-    image = settings.data in names.IMAGES
-    default = lambda value, otherwise: otherwise if value is None else value
-    likelihood = default(settings.likelihood, "continuous-bernoulli" if image else "gaussian-shared")
-    kind = default(settings.model, "conv" if image else "mlp")
-    own = names.OWN_NETWORKS.get(kind, ("conv" if image else "mlp",))
-    networks = default(settings.networks, own[0])
-    settings = dataclasses.replace(
-        settings,
-        model=kind,
-        networks=networks,
-        width_size=default(settings.width_size, names.WIDTHS.get(networks)),
-        prior=default(settings.prior, _prior_of(kind, settings.posterior)),
-        posterior=default(settings.posterior, "diagonal-normal"),
-        likelihood=likelihood,
-        objective=default(settings.objective, _objective_of(settings)),
-        penalty=default(settings.penalty, "commitment" if kind == "vq" else None),
-        latent_size=default(settings.latent_size, (20 if kind == "discrete" else 8) if image else 2),
-        epochs=default(settings.epochs, names.EPOCHS.get(settings.data, 100)),
-        evaluation_examples=default(settings.evaluation_examples, 250 if image else 2_000),
-        observe=default(settings.observe, names.OBSERVE_OF.get(likelihood, "dequantise") if image else "scale"),
-    )
-    for option in names.KINDS:
+    for option, table in names.KINDS.items():
         if getattr(settings, option) is not None:
-            names.check(option, getattr(settings, option), names.KINDS[option])
+            names.check(option, getattr(settings, option), table)
     names.check("norm", settings.norm, names.NORMS)
+    data = names.DATA[settings.data]
+    settings = _filled(settings, data.usual)
+    for option in ("posterior", "model", "likelihood"):
+        if getattr(settings, option) is not None:
+            settings = _filled(settings, names.KINDS[option][getattr(settings, option)].usual)
+    settings = _filled(settings, names.MODELS[data.usual["model"]].usual)
+    settings = _filled(settings, names.USUAL | {"objective": "elbo" if settings.beta is None else "beta-elbo"})
+    settings = _filled(settings, names.NETWORKS[cast(str, settings.networks)].usual)
+    _refuse(settings)
+    for option in ("k", "evaluation_k", "evaluation_examples", "epochs", "batch_size", "latent_size", "width_size"):
+        if getattr(settings, option) < 1:
+            raise ValueError(f"`--{option.replace('_', '-')} {getattr(settings, option)}`: pass at least 1")
+    if not 0 < settings.learning_rate < float("inf"):
+        raise ValueError(f"`--learning-rate {settings.learning_rate}`: pass a positive number")
+    return settings
+
+
+def _refuse(settings: Train) -> None:
+    image = bool(names.DATA[settings.data].holds)
+    own = names.OWN_NETWORKS.get(settings.model or "", ())
     if settings.objective == "elbo-kl" and settings.prior != "standard":
         raise ValueError(f"`--objective elbo-kl --prior {settings.prior}`: no closed form; pass --prior standard")
     if not image and settings.networks != "mlp":
@@ -87,12 +63,12 @@ def resolve(settings: Train) -> Train:
             f"`--posterior {settings.posterior} --model {settings.model}`: layers differ in size; pass "
             "--posterior diagonal-normal"
         )
-    if settings.model in names.OWN_NETWORKS and networks not in own:
+    if settings.model in names.OWN_NETWORKS and settings.networks not in own:
         raise ValueError(
-            f"`--networks {networks} --model {settings.model}`: that model is made of {' or '.join(own)} networks; "
-            f"pass --networks {own[0]} or leave it out"
+            f"`--networks {settings.networks} --model {settings.model}`: that model is made of {' or '.join(own)} "
+            f"networks; pass --networks {own[0]} or leave it out"
         )
-    allowed = names.DISCRETE_PRIORS.get(kind)
+    allowed = names.DISCRETE_PRIORS.get(settings.model or "")
     others = {name for each in names.DISCRETE_PRIORS.values() for name in each}
     if settings.prior not in (allowed or names.PRIORS.keys() - others):
         way_out = "pass --prior " + " or --prior ".join(allowed) if allowed else "leave --prior out"
@@ -116,105 +92,82 @@ def resolve(settings: Train) -> Train:
         raise ValueError(f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out")
     if settings.networks not in names.NORMALISED and settings.norm != "none":
         raise ValueError(f"`--norm {settings.norm}`: only conv networks have it, not {settings.networks}")
-    for option in ("k", "evaluation_k", "evaluation_examples", "epochs", "batch_size", "latent_size", "width_size"):
-        if getattr(settings, option) < 1:
-            raise ValueError(f"`--{option.replace('_', '-')} {getattr(settings, option)}`: pass at least 1")
-    if not 0 < settings.learning_rate < float("inf"):
-        raise ValueError(f"`--learning-rate {settings.learning_rate}`: pass a positive number")
-    return settings
 
 
-def _prior_of(kind: str, posterior: str | None) -> str:
-    if kind in names.DISCRETE_PRIORS:
-        return names.DISCRETE_PRIORS[kind][-1]
-    return "sphere" if posterior == "von-mises-fisher" else "mixture"
+def _filled(settings: Train, usual: Mapping[str, Any]) -> Train:
+    missing = {option: value for option, value in usual.items() if getattr(settings, option) is None}
+    return dataclasses.replace(settings, **missing)
 
 
-def _objective_of(settings: Train) -> str:
-    if settings.posterior == "point":
-        return "reconstruction"
-    return "elbo" if settings.beta is None else "beta-elbo"
-
-
-def dataset(settings: Train) -> Dataset:
+def dataset(settings: Train) -> "DataSet":
     import jax.random as jr
 
-    import zoo
-
-    source = names.look_up("data", settings, names.DATA)
-    if settings.data in names.POINTS:
-        train_key, test_key = jr.split(jr.fold_in(jr.key(settings.seed), 2))
-        train, test = source(20_000, key=train_key), source(2_000, key=test_key)
-        return Dataset(np.asarray(train), np.asarray(test), None, None, None, getattr(source, "log_density", None))
-    images = source()
-    if settings.data in names.FACTORS:
-        (train, factors), (test, test_factors) = (images.sample(n, key=jr.key(n)) for n in names.SPRITES)
-        shapes = factors[:, 0], test_factors[:, 0]
-        return Dataset(train, test, *shapes, names.SHAPES, None, factors, test_factors)
-    classes = zoo.data.FASHION_MNIST_CLASSES
-    labels = images.train_labels, images.test_labels
-    return Dataset(images.train_images, images.test_images, *labels, classes, None)
+    return names.look_up("data", settings)(key=jr.fold_in(jr.key(settings.seed), 2))
 
 
-def model(settings: Train, dataset: Dataset) -> Any:
-    """The model, of whatever options its constructor takes."""
+def model(settings: Train, dataset: "DataSet") -> Any:
+    """The model, of those options that its constructor takes."""
     import jax.random as jr
 
-    kind = names.look_up("model", settings, names.MODELS)
+    kind = names.look_up("model", settings)
     takes = inspect.signature(kind).parameters
     model_key, prior_key = jr.split(jr.fold_in(jr.key(settings.seed), 0))
-    posterior_key = jr.fold_in(prior_key, 0)
-    posterior = names.look_up("posterior", settings, names.POSTERIORS)
-    width, size = {"width_size": settings.width_size}, cast(int, settings.latent_size)
+    size = cast(int, settings.latent_size)
+    width = {"width_size": settings.width_size}
     norm = {"norm": settings.norm} if settings.networks in names.NORMALISED else {}
-    networks = names.look_up("networks", settings, names.NETWORKS)
-    offers = {
-        "likelihood": names.look_up("likelihood", settings, names.LIKELIHOODS),
-        "prior": prior(settings, dataset, key=prior_key),
-        "posterior": posterior(settings.latent_size, key=posterior_key),
+    networks = names.look_up("networks", settings)
+    options = {
+        "likelihood": names.look_up("likelihood", settings),
+        "prior": None if settings.model == "vq" else prior(settings, dataset, key=prior_key),
+        "posterior": posterior(settings, key=jr.fold_in(prior_key, 0)),
         "num_classes": dataset.classes and len(dataset.classes),
-        "networks": networks(**width, **norm),
+        "num_variables": size,
+        "latent_size": size,
+        "latent_sizes": (4 * size, size),
+        "code_size": 2 * size,
+        "key": model_key,
     }
-    if settings.model == "discrete":
-        offers |= {"num_variables": settings.latent_size, "num_classes": names.CLASSES}
-    if settings.model == "vq":
-        offers |= width | {"codebook_size": names.CODES, "code_size": 2 * size, "prior": None, "networks": None}
-    offers |= {"latent_sizes": (4 * size, size)} if "latent_sizes" in takes else {"latent_size": size}
-    return _built(partial(kind, dataset.train.shape[1:]), offers | {"key": model_key})
+    options |= {"networks": networks(**width, **norm)} if "networks" in takes else {"build": networks, **width, **norm}
+    return _made(partial(kind, dataset.train.shape[1:]), options)
 
 
-def prior(settings: Train, dataset: Dataset, *, key: Any) -> Any:
-    """The prior, of whatever its constructor takes."""
-    kind = names.look_up("prior", settings, names.PRIORS)
-    offers = {
+def prior(settings: Train, dataset: "DataSet", *, key: Any) -> Any:
+    """The prior, of those options that its constructor takes."""
+    options = {
         "latent_size": settings.latent_size,
         "condition_size": dataset.classes and len(dataset.classes),
-        "pseudo_inputs": dataset.train[: names.COMPONENTS],
+        "pseudo_inputs": dataset.train[:COMPONENTS],
         "num_variables": settings.latent_size,
-        "num_classes": names.CLASSES,
         "grid_shape": tuple(side // 4 for side in dataset.train.shape[2:]),
-        "num_codes": names.CODES,
         "key": key,
     }
-    return _built(kind, offers)
+    return _made(names.look_up("prior", settings), options)
 
 
-def _built(kind: Callable, offers: dict[str, Any]) -> Any:
-    """What the constructor makes of those of the options that it takes."""
-    takes = inspect.signature(kind).parameters
-    return kind(**{name: value for name, value in offers.items() if name in takes})
+def posterior(settings: Train, *, key: Any) -> Any:
+    """The family of posteriors, made for the latents' size where it depends on that."""
+    family = names.look_up("posterior", settings)
+    if "latent_size" not in inspect.signature(family).parameters:
+        return family
+    return _made(family, {"latent_size": settings.latent_size, "key": key})
 
 
-def refit(settings: Train, model: Any, dataset: Dataset, *, key: Any) -> Any:
-    """The trained model, its prior fitted to the latents of its encoder where the settings ask for that."""
+def _made(constructor: Callable, options: dict[str, Any]) -> Any:
+    """What the constructor makes of those options that it takes and that are not set already."""
+    takes = inspect.signature(constructor).parameters.keys() - getattr(constructor, "keywords", {}).keys()
+    return constructor(**{name: value for name, value in options.items() if name in takes})
+
+
+def refit(settings: Train, model: Any, dataset: "DataSet", *, key: Any) -> Any:
+    """The trained model, with its prior fitted to the latents of its encoder where training left that to be done."""
     import jax.random as jr
 
     import zoo
 
     examples: dict[str, Any] = dict(
-        xs=dataset.train, ys=labels(settings, dataset.train_labels), observe=observe(settings), key=key
+        xs=dataset.train, ys=labels(model, dataset.train_labels), observe=names.look_up("observe", settings), key=key
     )
-    if settings.prior == "mixture" and settings.model in names.VECTOR:
+    if isinstance(model.prior, zoo.priors.MixtureOfNormals):
         return zoo.fit_prior(model, **examples)
     if settings.prior == "autoregressive" or (settings.posterior == "point" and settings.prior != "standard"):
         start = prior(settings, dataset, key=jr.fold_in(key, 1))
@@ -222,26 +175,27 @@ def refit(settings: Train, model: Any, dataset: Dataset, *, key: Any) -> Any:
     return model
 
 
-def labels(settings: Train, labels: np.ndarray | None) -> np.ndarray | None:
+def labels(model: Any, labels: Any) -> Any:
     """The labels, where the model takes any."""
-    return labels if settings.model == "conditional" else None
+    import zoo
+
+    return labels if isinstance(model, zoo.ConditionalVAE) else None
 
 
-def objective(settings: Train, **values: Any) -> Callable:
-    """The objective with the options that it takes, warmed up if asked for; `values` replace those of the settings.
+def objective(settings: Any) -> Callable:
+    """The objective with the options that it takes, warmed up if asked for.
 
     **Raises:** `ValueError` where an option was given that it does not take, or one that it needs was not.
     """
     import zoo
 
-    function = names.look_up("objective", settings, names.OBJECTIVES)
-    takes = [name for name in inspect.signature(function).parameters if name in names.OBJECTIVE_OPTIONS]
-    options = {name: getattr(settings, name) for name in names.OBJECTIVE_OPTIONS} | values
-    given = {name: value for name, value in options.items() if value is not None}
-    named = f"`--objective {settings.objective}`"
-    for name in sorted(set(given) - set(takes)):
+    function, named = names.look_up("objective", settings), f"`--objective {settings.objective}`"
+    takes = _options_of(function)
+    options = {name for entry in names.OBJECTIVES.values() for name in _options_of(entry.get())}
+    given = {name: value for name in options if (value := getattr(settings, name)) is not None}
+    for name in sorted(given.keys() - takes):
         raise ValueError(f"{named} has no {name}; leave out `--{name} {given[name]}`, or choose another objective")
-    for name in sorted(set(takes) - set(given)):
+    for name in sorted(takes - given.keys()):
         raise ValueError(f"{named} needs its {name}; pass `--{name}`")
     if settings.warmup < 0:
         raise ValueError(f"`--warmup {settings.warmup}`: pass the number of steps, 0 for none")
@@ -249,26 +203,22 @@ def objective(settings: Train, **values: Any) -> Callable:
         rising = "capacity" if "capacity" in given else "beta"
         if rising not in given:
             raise ValueError(f"{named} has nothing to warm up; leave out `--warmup {settings.warmup}`")
-        stop = given.pop(rising)
-        schedule = zoo.objectives.linear_schedule(settings.warmup, stop=stop)
+        schedule = zoo.objectives.linear_schedule(settings.warmup, stop=given.pop(rising))
         return zoo.objectives.scheduled(partial(function, **given), **{rising: schedule})
     return partial(function, **given) if given else function
 
 
-def penalties(settings: Train, examples: int, *, weight: Any) -> tuple[Callable, ...]:
+def _options_of(objective: Callable) -> set[str]:
+    """The options of `zoo train` that are parameters of the objective."""
+    return inspect.signature(objective).parameters.keys() & {field.name for field in dataclasses.fields(Train)}
+
+
+def penalties(settings: Any, examples: int) -> tuple[Callable, ...]:
     if settings.penalty is None:
         return ()
-    penalty = names.look_up("penalty", settings, names.PENALTIES)
+    penalty = names.look_up("penalty", settings)
     if isinstance(penalty, type):
-        return (penalty(weight),)
+        return (penalty(settings.penalty_weight),)
     if "dataset_size" in inspect.signature(penalty).parameters:
         penalty = partial(penalty, dataset_size=examples)
-    return (lambda draws, *, key: weight * penalty(draws, key=key),)
-
-
-def observe(settings: Train) -> Callable:
-    return names.look_up("observe", settings, names.OBSERVE)
-
-
-def estimator(settings: Train) -> Callable:
-    return names.look_up("estimator", settings, names.ESTIMATORS)
+    return (lambda draws, *, key: settings.penalty_weight * penalty(draws, key=key),)

@@ -1,18 +1,22 @@
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import _build as build, _names as names, _record as record, _run as runs
+from . import _names as names, _record as record, _run as runs
 from ._arguments import Evaluate, Train
 
 
-def evaluate(arguments: Evaluate) -> None:
+if TYPE_CHECKING:
+    from zoo.data import DataSet
+
+
+def run_evaluate(arguments: Evaluate) -> None:
     chosen = [_metric(name) for name in arguments.metrics]
     check(chosen, arguments, runs.read_settings(arguments.run).data)
     record.read(arguments.run)  # refuses a damaged file before the work and not after it
     settings, model, dataset = runs.open_run(arguments.run)
     if arguments.split == "train":
-        dataset = dataset.of_training()
+        dataset = dataset.tested_on_train()
     dataset = dataset.first(arguments.examples)
     rows: dict[str, Any] = {}
     evaluation: dict[str, Any] = {}
@@ -35,27 +39,21 @@ def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
     for option in ("examples", "k"):
         if (value := getattr(arguments, option)) is not None and value < 1:
             raise ValueError(f"`--{option} {value}`: pass at least 1")
+    holds = names.DATA[data].holds
     for name in chosen:
-        asked = f"`--metrics {name}`"
-        if data in names.POINTS and name in names.OF_SAMPLES:
-            raise ValueError(f"{asked} compares pictures, and {data} are points in the plane; use log-likelihood")
-        if data in names.POINTS and name in names.OF_LABELS:
-            raise ValueError(f"{asked} needs labelled examples, and {data} have no labels; those of images do")
-        if data not in names.FACTORS and name in names.OF_FACTORS:
-            raise ValueError(
-                f"{asked} needs the factors that the examples were made of, and those of {data} are not known; they "
-                f"are of --data {', '.join(names.FACTORS)}"
-            )
-        if arguments.split == "train" and (name in names.OF_LABELS or name == "nearest-copies"):
-            raise ValueError(
-                f"`--metrics {name} --split train`: it needs held-out and training examples; leave --split out"
-            )
-        if (n := arguments.examples) is not None and n < 10 and name in names.OF_SAMPLES | names.OF_FACTORS:
+        asked, needs = f"`--metrics {name}`", names.METRICS[name].needs
+        for need in needs:
+            if need != "both splits" and need not in holds:
+                having = ", ".join(other for other, entry in names.DATA.items() if need in entry.holds)
+                raise ValueError(f"{asked} needs {need}, and {data} has none; they come with --data {having}")
+        if arguments.split == "train" and "both splits" in needs:
+            raise ValueError(f"{asked} needs held-out and training examples; leave out `--split train`")
+        if (n := arguments.examples) is not None and n < 10 and {"pictures", "factors"} & {*needs}:
             raise ValueError(f"{asked} needs at least 10 examples; leave out `--examples {n}`")
 
 
 def measure(
-    settings: Train, model: Any, dataset: build.Dataset, arguments: Evaluate, chosen: list[str] | None = None
+    settings: Train, model: Any, dataset: "DataSet", arguments: Evaluate, chosen: list[str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Metric by metric, means over the examples, each with its standard error and what it was measured on and how."""
     import jax.random as jr

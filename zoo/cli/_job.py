@@ -1,18 +1,22 @@
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from . import _build as build, _run as runs
+from . import _build as build, _names as names, _run as runs
 from ._arguments import Evaluate, Train
 from ._evaluate import measure
+
+
+if TYPE_CHECKING:
+    from zoo.data import DataSet
 
 
 class Job(NamedTuple):
     """What a run trains on, and how: the settings made into objects."""
 
     settings: Train
-    dataset: build.Dataset
+    dataset: "DataSet"
     model: Any
-    ys: Any
     options: dict[str, Any]  # of `zoo.fit`
 
     @property
@@ -23,7 +27,7 @@ class Job(NamedTuple):
 
     @property
     def steps(self) -> int:
-        return self.options["epochs"] * max(len(self.dataset.train) // self.options["batch_size"], 1)
+        return _steps(self.settings, len(self.dataset.train))
 
     @property
     def parameters(self) -> int:
@@ -33,7 +37,7 @@ class Job(NamedTuple):
         return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(self.model, eqx.is_inexact_array)))
 
 
-def prepare(settings: Train, dataset: build.Dataset, mesh: Any) -> Job:
+def prepare(settings: Train, dataset: "DataSet", mesh: Any) -> Job:
     """The job that the settings stand for.
 
     **Raises:** `ValueError` where it cannot work. A run directory is made after it, so that a run that cannot
@@ -42,39 +46,40 @@ def prepare(settings: Train, dataset: build.Dataset, mesh: Any) -> Job:
     import zoo
 
     model = build.model(settings, dataset)
-    ys, held_out_ys = (build.labels(settings, labels) for labels in (dataset.train_labels, dataset.test_labels))
-    examples = dict(ys=ys, held_out=dataset.test, held_out_ys=held_out_ys)
-    fixed: dict[str, Any] = dict(
+    checked: dict[str, Any] = dict(
+        ys=build.labels(model, dataset.train_labels),
+        held_out=dataset.test,
+        held_out_ys=build.labels(model, dataset.test_labels),
+        k=settings.k,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
-        observe=build.observe(settings),
+        observe=names.look_up("observe", settings),
         microbatches=settings.microbatches,
     )
-    options: dict[str, Any] = (
-        examples
-        | fixed
-        | numbers(settings, len(dataset.train))
-        | dict(k=settings.k, estimator=build.estimator(settings))
-    )
-    judgement = zoo.train.Judgement(*(options[name] for name in ("objective", "k", "estimator", "penalties")))
+    options = checked | sweepable(settings, len(dataset.train))
     zoo.train.check_fit(
-        model, dataset.train, dataset.test, ys=ys, held_out_ys=held_out_ys, judgement=judgement, **fixed,
+        model, dataset.train, **checked, objective=options["objective"], penalties=options["penalties"],
         checkpoint_every=settings.checkpoint_every, mesh=mesh,
     )  # fmt: skip
-    return Job(settings, dataset, model, ys, options)
+    return Job(settings, dataset, model, options | dict(estimator=names.look_up("estimator", settings)))
 
 
-def numbers(settings: Train, examples: int, **values: Any) -> dict[str, Any]:
-    """What of a job's options depends on numbers that may be swept; `values` take the place of the settings' own."""
+def sweepable(settings: Train, examples: int, **numbers: Any) -> dict[str, Any]:
+    """The options of `zoo.fit` that depend on what a sweep goes over, with these numbers for those of the settings."""
     import optax
 
-    own = lambda name: values.get(name, getattr(settings, name))
-    steps = cast(int, settings.epochs) * max(examples // settings.batch_size, 1)
+    steps = _steps(settings, examples)
+    chosen = SimpleNamespace(**(vars(settings) | numbers))  # a sweep's numbers are traced, which settings cannot be
+
     return dict(
-        objective=build.objective(settings, **{n: v for n, v in values.items() if n in build.names.OBJECTIVE_OPTIONS}),
-        penalties=build.penalties(settings, examples, weight=own("penalty_weight")),
-        optimiser=optax.adam(optax.cosine_decay_schedule(own("learning_rate"), steps)),
+        objective=build.objective(chosen),
+        penalties=build.penalties(chosen, examples),
+        optimiser=optax.adam(optax.cosine_decay_schedule(chosen.learning_rate, steps)),
     )
+
+
+def _steps(settings: Train, examples: int) -> int:
+    return cast(int, settings.epochs) * max(examples // settings.batch_size, 1)
 
 
 def finish(run: Path, job: Job, model: Any) -> tuple[Any, dict[str, Any]]:
@@ -83,8 +88,8 @@ def finish(run: Path, job: Job, model: Any) -> tuple[Any, dict[str, Any]]:
 
     import zoo
 
-    settings, dataset, observe = job.settings, job.dataset, job.options["observe"]
-    frozen = zoo.freeze(model, dataset.train, ys=job.ys, observe=observe, key=jr.fold_in(job.key, 3))
+    settings, dataset, options = job.settings, job.dataset, job.options
+    frozen = zoo.freeze(model, dataset.train, ys=options["ys"], observe=options["observe"], key=jr.fold_in(job.key, 3))
     frozen = build.refit(settings, frozen, dataset, key=jr.fold_in(job.key, 4))
     zoo.save(run / runs.MODEL, frozen)
     measured = dataset.first(settings.evaluation_examples)

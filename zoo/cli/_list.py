@@ -2,7 +2,7 @@ from . import _names as names
 from ._arguments import List
 
 
-def list_names(arguments: List) -> None:
+def run_list(arguments: List) -> None:
     """Prints each kind's names with a line about each."""
     for kind in arguments.kind:
         names.check("kind", kind, names.LISTED)

@@ -19,7 +19,7 @@ class Measured:
 
     model: Any
     settings: Train
-    dataset: build.Dataset
+    dataset: zoo.data.DataSet
     k: int
     key: Any
     progress: bool
@@ -55,7 +55,7 @@ class Measured:
     @property
     def space(self) -> str:
         """Where pictures are compared: a classifier of clothes has features of clothes; other pictures are pixels."""
-        return "fashion_features" if self.settings.data in names.CLOTHES else "pixels"
+        return "fashion_features" if self.dataset.classes == zoo.data.FASHION_MNIST_CLASSES else "pixels"
 
     def in_space(self, images: np.ndarray) -> np.ndarray:
         if self.space == "pixels":
@@ -63,7 +63,7 @@ class Measured:
         return np.asarray(zoo.fashion_features(images, progress=self.progress))
 
     def _taken(self, xs: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
-        ys, observe = build.labels(self.settings, labels), build.observe(self.settings)
+        ys, observe = build.labels(self.model, labels), names.look_up("observe", self.settings)
         return dict(xs=xs, ys=ys, observe=observe, progress=self.progress, key=self.key)
 
     def _codes(self, examples: dict[str, Any]) -> np.ndarray:

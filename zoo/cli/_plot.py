@@ -1,21 +1,24 @@
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _build as build, _names as names, _run as runs
 from ._arguments import Plot, Train
 
 
+if TYPE_CHECKING:
+    from zoo.data import DataSet
+
 # A telephone shows six inches as two and a half: larger text, and dots enough to be looked at closely.
 STYLE: dict[Any, Any] = {"font.size": 13.0, "savefig.dpi": 150, "savefig.bbox": "tight"}
 
 
-def plot(arguments: Plot) -> None:
+def run_plot(arguments: Plot) -> None:
     settings, model, dataset = runs.open_run(arguments.run)
     for path in draw_figures(arguments.run, settings, model, dataset, arguments.out):
         print(path)
 
 
-def draw_figures(run: Path, settings: Train, model: Any, dataset: build.Dataset, out: Path | None = None) -> list[Path]:
+def draw_figures(run: Path, settings: Train, model: Any, dataset: "DataSet", out: Path | None = None) -> list[Path]:
     """Every figure that suits the data, as PNG files; their paths."""
     import matplotlib
 
@@ -30,15 +33,15 @@ def draw_figures(run: Path, settings: Train, model: Any, dataset: build.Dataset,
     return paths
 
 
-def _figures(run: Path, settings: Train, model: Any, dataset: build.Dataset) -> dict[str, tuple[Any, Any]]:
+def _figures(run: Path, settings: Train, model: Any, dataset: "DataSet") -> dict[str, tuple[Any, Any]]:
     import jax.random as jr
 
     import zoo
 
-    key, observe = jr.key(settings.seed), build.observe(settings)
+    key, observe = jr.key(settings.seed), names.look_up("observe", settings)
     figures = {"loss_curve": zoo.plots.loss_curve(runs.read_metrics(run))}
     if dataset.is_images:
-        ys = build.labels(settings, dataset.test_labels)
+        ys = build.labels(model, dataset.test_labels)
         codes = zoo.encode(model, dataset.test, ys=ys, observe=observe, key=key)
         few = None if ys is None else ys[:20]
         figures["reconstructions"] = zoo.plots.reconstructions(
@@ -48,9 +51,10 @@ def _figures(run: Path, settings: Train, model: Any, dataset: build.Dataset) -> 
             figures["samples"] = zoo.plots.samples(model, 64, key=key)
         else:
             figures["samples"] = class_samples(model, dataset.classes, key=key)
-        codes = codes[-1] if settings.model in names.LAYERED else codes.reshape(len(codes), -1)
+        is_vector = not isinstance(codes, tuple) and codes.ndim == 2
+        codes = codes[-1] if isinstance(codes, tuple) else codes.reshape(len(codes), -1)  # of layers the highest
         figures["latent_space"] = zoo.plots.latent_scatter(codes, dataset.test_labels, names=dataset.classes)
-        if ys is None and settings.model in names.VECTOR:
+        if ys is None and is_vector:
             figures["manifold"] = zoo.plots.manifold(model, codes)
     else:
         span = 1.15 * float(abs(dataset.test).max())

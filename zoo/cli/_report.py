@@ -8,7 +8,7 @@ from . import _page as html, _record, _run as runs
 from ._arguments import Report
 
 
-def report(arguments: Report) -> None:
+def run_report(arguments: Report) -> None:
     run = arguments.run
     out = run / "report.html" if arguments.out is None else arguments.out
     if out.suffix != ".html":

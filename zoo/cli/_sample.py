@@ -2,7 +2,7 @@ from . import _run as runs
 from ._arguments import Sample
 
 
-def sample(arguments: Sample) -> None:
+def run_sample(arguments: Sample) -> None:
     if arguments.n < 1:
         raise ValueError(f"`--n {arguments.n}`: pass at least 1")
     settings, model, dataset = runs.open_run(arguments.run)
@@ -16,9 +16,10 @@ def sample(arguments: Sample) -> None:
     out = arguments.run if arguments.out is None else arguments.out
     out.mkdir(parents=True, exist_ok=True)
     ys = None
-    if settings.model == "conditional":
-        classes = model.num_classes
-        ys = np.full(arguments.n, arguments.label) if arguments.label is not None else np.arange(arguments.n) % classes
+    if isinstance(model, zoo.ConditionalVAE):
+        assert model.num_classes is not None
+        numbers = np.arange(arguments.n) % model.num_classes
+        ys = numbers if arguments.label is None else np.full(arguments.n, arguments.label)
     elif arguments.label is not None:
         raise ValueError(f"`--label {arguments.label}`: the model `{settings.model}` knows no labels; leave it out")
     key, noise = jr.key(arguments.seed), arguments.noise or not dataset.is_images

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from . import _build as build, _names as names, _run as runs
-from ._arguments import Sweep, Train
+from ._arguments import SWEPT, Sweep, Train
+from ._devices import mesh_of
 from ._evaluate import with_error
-from ._job import Job, finish, numbers, prepare
+from ._job import Job, finish, prepare, sweepable
 
 
-def sweep(arguments: Sweep) -> None:
+def run_sweep(arguments: Sweep) -> None:
     over, values, settings = resolve(arguments)
     started = time.perf_counter()
     import jax.numpy as jnp
@@ -17,7 +18,7 @@ def sweep(arguments: Sweep) -> None:
 
     import zoo
 
-    mesh = zoo.train.choose_mesh(len(values), devices=arguments.train.devices, at_least=1)
+    mesh = mesh_of(arguments.train.devices, len(values))
     dataset = build.dataset(build.resolve(arguments.train))
     jobs = [prepare(own, dataset, None) for own in settings]
     first, examples = jobs[0], len(dataset.train)
@@ -27,7 +28,7 @@ def sweep(arguments: Sweep) -> None:
         f"parameters each, {examples:,} examples; {root}"
     )
     depends = ("objective", "penalties", "optimiser")
-    swept = None if over == "seed" else lambda value: numbers(settings[0], examples, **{over: value})
+    swept = None if over == "seed" else lambda value: sweepable(settings[0], examples, **{over: value})
     results = zoo.train.fit_many(
         [job.model for job in jobs], dataset.train, values=None if over == "seed" else values, settings=swept,
         **{name: option for name, option in first.options.items() if swept is None or name not in depends},
@@ -60,8 +61,8 @@ def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
     **Raises:** `ValueError` where that cannot be swept, or not together with the other options.
     """
     over, base = arguments.over.replace("-", "_"), arguments.train
-    names.check("over", _option(over), [_option(name) for name in names.SWEPT])
-    values = arguments.values or (names.SEEDS if over == "seed" else ())
+    names.check("over", _option(over), [*map(_option, SWEPT)])
+    values = arguments.values or ((0, 1, 2, 3) if over == "seed" else ())
     if not values or len({f"{value:g}" for value in values}) < len(values):
         raise ValueError(f"`--over {_option(over)}` needs values that differ, got {list(values)}; pass `--values`")
     if over == "seed" and any(value != int(value) or value < 0 for value in values):
@@ -71,7 +72,7 @@ def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
             raise ValueError(f"`zoo sweep` keeps no checkpoints; leave out `--{_option(option)}`, or use `zoo train`")
     if base.distributed:
         raise ValueError("`zoo sweep --distributed`: one process trains a sweep; leave it out, or use `zoo train`")
-    if base.warmup and over in names.OBJECTIVE_OPTIONS:
+    if base.warmup and over in ("beta", "capacity"):
         raise ValueError(f"`--over {_option(over)} --warmup {base.warmup}`: a number that rises is not swept; leave it")
     if base.devices and len(values) % base.devices:
         raise ValueError(f"`--devices {base.devices}` share {len(values)} runs: pass a multiple of {base.devices}")
@@ -102,7 +103,7 @@ def _rate_distortion(root: Path, job: Job, values: list[Any], rows: list[dict[st
 
     betas, runs_of = zip(*((value, root / row["run"]) for value, row in zip(values, rows) if row["metrics"]))
     measured = job.dataset.first(job.settings.evaluation_examples)
-    ys, observe = build.labels(job.settings, measured.test_labels), build.observe(job.settings)
+    ys, observe = build.labels(job.model, measured.test_labels), job.options["observe"]
     models = [zoo.load(run / runs.MODEL) for run in runs_of]
     return zoo.rate_distortion(models, measured.test, betas=betas, ys=ys, observe=observe, key=jr.key(1))
 

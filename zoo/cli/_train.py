@@ -10,7 +10,7 @@ from ._job import finish, prepare
 from ._plot import draw_figures
 
 
-def train(arguments: Train) -> None:
+def run_train(arguments: Train) -> None:
     run = arguments.resume
     settings = build.resolve(arguments) if run is None else runs.settings_to_resume(arguments)
     if run is not None and runs.finished(run):

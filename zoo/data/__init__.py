@@ -2,6 +2,12 @@
 
 from ._check import check_batch as check_batch
 from ._checkerboard import checkerboard as checkerboard
+from ._data_set import (
+    DataSet as DataSet,
+    from_clothes as from_clothes,
+    from_sprites as from_sprites,
+    from_toy as from_toy,
+)
 from ._eight_gaussians import eight_gaussians as eight_gaussians
 from ._fashion_mnist import (
     FASHION_MNIST_CLASSES as FASHION_MNIST_CLASSES,
