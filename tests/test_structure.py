@@ -43,6 +43,7 @@ MAY_KNOW = {
         "nn",
         "likelihoods",
     },
+    "pages": set(),
     "plots": {"models", "evaluate", "data", "priors", "posteriors"},
 }
 MAY_KNOW["cli"] = {*MAY_KNOW, ""}

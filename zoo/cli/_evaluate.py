@@ -92,7 +92,7 @@ def table(evaluation: dict[str, Any], more: list[tuple[str, str]]) -> str:
     width = max(len(name) for name in [*evaluation["metrics"], *dict(more)])
     lines = []
     for rows in groups:
-        lines.append(record.of(rows))
+        lines.append(record.examples_of(rows))
         for name, value in rows.items():
             lines.append(f"  {name:<{width}}  {with_error(value)} {value['unit']}")
     return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in more)])

@@ -51,8 +51,8 @@ def groups(evaluation: Evaluation) -> list[dict[str, dict[str, Any]]]:
     return list(found.values())
 
 
-def of(rows: dict[str, dict[str, Any]]) -> str:
-    """What a group's examples were."""
+def examples_of(rows: dict[str, dict[str, Any]]) -> str:
+    """How many examples a group of rows was measured on, and which."""
     row = next(iter(rows.values()))
     split = "training" if row.get("split") == "train" else "held-out"
     return f"{row['examples']:,} {split} examples of {row['data']}"

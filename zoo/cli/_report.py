@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _page as html, _record, _run as runs
+from .. import pages
+from . import _record as record, _run as runs
 from ._arguments import Report
 
 
@@ -30,27 +31,29 @@ def page_of(run: Path) -> str:
 
     **Raises:** `ValueError` naming the file that is damaged.
     """
-    record, evaluation = (_whole(run / name, lambda: json.loads((run / name).read_text())) for name in RECORDS)
-    history = _whole(run / "metrics.jsonl", lambda: runs.read_metrics(run))
-    measured = _whole(run / "evaluation.json", lambda: _evaluation(evaluation))
-    trained = _whole(run / "metrics.jsonl", lambda: _training(history))
-    pictures = [_whole(path, lambda: _picture(path, history)) for path in figures_of(run)]
-    made = _whole(run / "settings.json", lambda: _made(record, evaluation))
-    settings = record["settings"]
+    made, evaluation, metrics = (run / name for name in ("settings.json", "evaluation.json", "metrics.jsonl"))
+    how, measured = (_undamaged(path, lambda: json.loads(path.read_text())) for path in (made, evaluation))
+    history = _undamaged(metrics, lambda: runs.read_metrics(run))
+    tables = _undamaged(evaluation, lambda: _evaluation(measured))
+    training = _undamaged(metrics, lambda: _training(history))
+    pictures = [_undamaged(path, lambda: _picture(path, history)) for path in figures_of(run)]
+    commands = _undamaged(made, lambda: _how_it_was_made(how, measured))
+    settings = how["settings"]
+    options = [(f"--{name.replace('_', '-')}", value) for name, value in settings.items() if value is not None]
     title = f"{settings['model']} on {settings['data']}"
     summary = f"{settings['likelihood']} likelihood, {settings['prior']} prior, trained on the {settings['objective']}"
-    return html.page(
+    return pages.page(
         f"{title} - zoo",
-        html.element("header", html.element("h1", title), html.element("p", summary)),
-        html.element(
+        pages.element("header", pages.element("h1", title), pages.element("p", summary)),
+        pages.element(
             "main",
-            html.section("Evaluation", *measured),
-            html.section("Figures", html.element("div", *pictures, class_="figures")),
-            html.section("Training", trained),
-            html.section("Settings", _settings(settings)),
-            html.section("How it was made", *made),
+            pages.section("Evaluation", *tables),
+            pages.section("Figures", pages.element("div", *pictures, class_="figures")),
+            pages.section("Training", training),
+            pages.section("Settings", pages.listing(options)),
+            pages.section("How it was made", *commands),
         ),
-        html.element("footer", html.element("p", f"This page: {runs.command()}")),
+        pages.element("footer", pages.element("p", f"This page: {runs.command()}")),
     )
 
 
@@ -61,77 +64,68 @@ def figures_of(run: Path) -> list[Path]:
     return sorted((run / "figures").glob("*.png"), key=place)
 
 
-def _whole(path: Path, make: Callable[[], Any]) -> Any:
-    """What `make` makes of the file's content; an error that names the file where it is not what a run leaves."""
+def _undamaged(path: Path, make: Callable[[], Any]) -> Any:
+    """What `make` makes of the file; its error names the file, whose content is then not what a run leaves."""
     try:
         return make()
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
-def _evaluation(evaluation: dict[str, Any]) -> list[html.Html]:
+def _evaluation(evaluation: dict[str, Any]) -> list[pages.Html]:
     """A table for each group of rows that were measured on the same examples."""
     tables = []
-    for group in _record.groups(evaluation):
-        rows = []
-        for name, metric in group.items():
-            error = metric["standard_error"]
-            rows.append((name, f"{metric['mean']:.6g}", "" if error is None else f"{error:.3g}", metric["unit"]))
+    for group in record.groups(evaluation):
+        error = lambda row: "" if row["standard_error"] is None else f"{row['standard_error']:.3g}"
+        rows = [(name, f"{row['mean']:.6g}", error(row), row["unit"]) for name, row in group.items()]
         first = next(iter(group.values()))
-        caption = f"Measured on {_record.of(group)} (--observe {first['observe']}), seed {first['seed']}"
-        tables.append(html.table(caption, ["measure", "value", "standard error", "unit"], rows, numbers=True))
+        caption = f"Measured on {record.examples_of(group)} (--observe {first['observe']}), seed {first['seed']}"
+        tables.append(pages.table(caption, ["measure", "value", "standard error", "unit"], rows, numbers=True))
     return tables
 
 
-def _training(history: list[dict[str, Any]]) -> html.Html:
+def _training(history: list[dict[str, Any]]) -> pages.Html:
     """One row for each epoch, at most about twenty of them."""
     import numpy as np
 
     if not history:
-        return html.element("p", "There is no metrics.jsonl to tell of it.")
+        return pages.element("p", "There is no metrics.jsonl to tell of it.")
     columns = {name: label for name, label in DIAGNOSTICS.items() if any(name in row for row in history)}
     epochs = sorted({row["epoch"] for row in history})
-    stride = math.ceil(len(epochs) / 20)
-    rows = []
-    for epoch in epochs[::-1][::stride][::-1]:
-        rows_of = [row for row in history if row["epoch"] == epoch]
-        values = [[row[name] for row in rows_of if name in row] for name in columns]
+    lines = []
+    for epoch in epochs[:: -math.ceil(len(epochs) / 20)][::-1]:  # backwards, so that the last one is among them
+        rows = [row for row in history if row["epoch"] == epoch]
+        values = [[row[name] for row in rows if name in row] for name in columns]
         medians = [f"{float(np.median(column)):.6g}" if column else "" for column in values]
-        rows.append((epoch + 1, max(row["step"] for row in rows_of), *medians))
+        lines.append((epoch + 1, max(row["step"] for row in rows), *medians))
     caption = "Nats per example: medians over each epoch's batches, and the objective of the held-out examples after it"
-    return html.table(caption, ["epoch", "step", *columns.values()], rows, numbers=True)
+    return pages.table(caption, ["epoch", "step", *columns.values()], lines, numbers=True)
 
 
-def _picture(path: Path, history: list[dict[str, Any]]) -> html.Html:
+def _picture(path: Path, history: list[dict[str, Any]]) -> pages.Html:
     name = path.stem.replace("_", " ")
     caption, alt = CAPTIONS.get(path.stem, (name, f"The figure {name}"))
     losses = [row["loss"] for row in history if row["split"] == "train"]
     if path.stem == "loss_curve" and losses:
         alt += f" Training went from {-losses[0]:.4g} to {-losses[-1]:.4g} in {len(losses):,} steps."
-    return html.picture(path.read_bytes(), caption=caption, alt=alt)
+    return pages.picture(path.read_bytes(), caption=caption, alt=alt)
 
 
-def _settings(settings: dict[str, Any]) -> html.Html:
-    given = [(f"--{name.replace('_', '-')}", value) for name, value in settings.items() if value is not None]
-    return html.listing(given)
-
-
-def _made(record: dict[str, Any], evaluation: dict[str, Any]) -> list[html.Html]:
-    rows = _record.whole(evaluation).values()
+def _how_it_was_made(how: dict[str, Any], evaluation: dict[str, Any]) -> list[pages.Html]:
+    rows = record.whole(evaluation).values()
     commands = dict.fromkeys(row["command"] for row in rows)
     measuring = list({json.dumps(row["versions"]): row["versions"] for row in rows}.values())
-    versions = [(name, own, *(each.get(name, "") for each in measuring)) for name, own in record["versions"].items()]
+    versions = [(name, then, *(each.get(name, "") for each in measuring)) for name, then in how["versions"].items()]
     return [
-        html.element("h3", "Trained by"),
-        html.command(record["command"]),
-        html.element("h3", "Measured by"),
-        *map(html.command, commands),
-        html.element("h3", "Versions"),
-        html.table("As they were then", ["package", "in training", *["in measuring"] * len(measuring)], versions),
+        pages.element("h3", "Trained by"),
+        pages.command(how["command"]),
+        pages.element("h3", "Measured by"),
+        *map(pages.command, commands),
+        pages.element("h3", "Versions"),
+        pages.table("As they were then", ["package", "in training", *["in measuring"] * len(measuring)], versions),
     ]
 
 
-RECORDS = ("settings.json", "evaluation.json")
 # The columns of the training table.
 DIAGNOSTICS = {"loss": "loss", "log_likelihood": "log p(x|z)", "rate": "rate", "objective": "held out"}
 # What is seen in each figure, in words for those who see it small, and for those who do not see it.
