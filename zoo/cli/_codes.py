@@ -1,8 +1,9 @@
-"""What `zoo evaluate --metrics` says of codes, the posterior means E[z | x]: probes, and disentanglement."""
+"""What `zoo evaluate --metrics` measures of codes, the posterior means E[z | x]: probes, and disentanglement."""
 
 from collections.abc import Callable
 from typing import Any
 
+import jax.random as jr
 import numpy as np
 
 import zoo
@@ -35,9 +36,8 @@ def sap(run: Measured) -> Rows:
 def dci(run: Measured) -> Rows:
     """Informativeness is an error: 0 is best."""
     scores = lambda codes, factors: zoo.dci(codes, factors, categorical=SHAPE, key=run.key)[:3]
-    rows = _jackknifed(run, scores, "dci: disentanglement", "dci: completeness", "dci: informativeness")
-    name = "dci: informativeness"
-    return rows | {name: rows[name]._replace(unit="prediction error")}
+    rows = _jackknifed(run, scores, "dci: disentanglement", "dci: completeness", error := "dci: informativeness")
+    return rows | {error: rows[error]._replace(unit="prediction error")}
 
 
 def modularity(run: Measured) -> Rows:
@@ -46,14 +46,16 @@ def modularity(run: Measured) -> Rows:
 
 def beta_vae_score(run: Measured) -> Rows:
     """The standard error is that of the pairs drawn, the codes held fixed."""
-    found = zoo.beta_vae_score(run.codes, run.dataset.test_factors, progress=run.progress, key=run.key)
-    return {"beta_vae_score": row_of(found, "accuracy")}
+    return {"beta_vae_score": row_of(_scored(zoo.beta_vae_score, run), "accuracy")}
 
 
 def factor_vae_score(run: Measured) -> Rows:
     """The standard error is that of the batches drawn, the codes held fixed."""
-    found = zoo.factor_vae_score(run.codes, run.dataset.test_factors, progress=run.progress, key=run.key)
-    return {"factor_vae_score": row_of(found, "accuracy")}
+    return {"factor_vae_score": row_of(_scored(zoo.factor_vae_score, run), "accuracy")}
+
+
+def _scored(score: Callable, run: Measured) -> Any:
+    return score(run.codes, run.dataset.test_factors, progress=run.progress, key=run.key)
 
 
 def _labelled(run: Measured) -> tuple[Any, ...]:
@@ -61,8 +63,6 @@ def _labelled(run: Measured) -> tuple[Any, ...]:
 
 
 def _jackknifed(run: Measured, metric: Callable, *names: str) -> Rows:
-    import jax.random as jr
-
     factors = run.dataset.test_factors
     assert factors is not None
     means, errors = zoo.estimate_metric(metric, (run.codes, factors), progress=run.progress, key=jr.fold_in(run.key, 5))

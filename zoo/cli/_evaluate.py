@@ -28,7 +28,7 @@ def run_evaluate(arguments: Evaluate) -> None:
 
 
 def _metric(name: str) -> str:
-    """The name as the command line writes it; that of the library's function does too."""
+    """The metric's name with hyphens; the library's own, with underscores, stands for the same."""
     name = name.replace("_", "-")
     names.check("metrics", name, names.METRICS)
     return name

@@ -4,6 +4,10 @@ Means, because the noise that a likelihood adds is no part of what a picture sho
 not what the model sees of them. Clothes are compared in the space of `zoo.fashion_features`, other pictures as pixels.
 """
 
+from typing import Any
+
+import jax.random as jr
+
 import zoo
 
 from ._metrics import Measured, Rows, row_of
@@ -11,49 +15,37 @@ from ._metrics import Measured, Rows, row_of
 
 def frechet_distance(run: Measured) -> Rows:
     """The standard error is the jackknife's."""
-    import jax.random as jr
-
-    images, samples = run.features
-    found = zoo.estimate_metric(
-        zoo.frechet_distance, (images,), (samples,), progress=run.progress, key=jr.fold_in(run.key, 3)
-    )
-    return {f"frechet_distance ({run.space})": row_of(found, "squared distance")}
+    images, samples = ((part,) for part in run.features)
+    found = zoo.jackknife(zoo.frechet_distance, images, samples, progress=run.progress, key=jr.fold_in(run.key, 3))
+    return _rows(run, "squared distance", {"frechet_distance": found})
 
 
 def precision_recall(run: Measured) -> Rows:
     """The standard errors are those of the points judged, the others held fixed."""
-    images, samples = run.features
-    found = zoo.precision_recall(images, samples, progress=run.progress)
-    return {f"{name} ({run.space})": row_of(part, "probability") for name, part in found._asdict().items()}
+    return _rows(run, "probability", zoo.precision_recall(*run.features, progress=run.progress)._asdict())
 
 
 def density_coverage(run: Measured) -> Rows:
     """The standard errors are as in `precision_recall`."""
-    images, samples = run.features
-    found = zoo.density_coverage(images, samples, progress=run.progress)
-    units = {"density": "of 1 where alike", "coverage": "probability"}
-    return {f"{name} ({run.space})": row_of(part, units[name]) for name, part in found._asdict().items()}
+    found = zoo.density_coverage(*run.features, progress=run.progress)
+    density = _rows(run, "of 1 where alike", {"density": found.density})
+    return density | _rows(run, "probability", {"coverage": found.coverage})
 
 
 def mmd(run: Measured) -> Rows:
     """The standard errors are that of the points and, of the p-value, that of the permutations."""
-    import jax.random as jr
-
-    images, samples = run.features
-    found = zoo.mmd_test(images, samples, progress=run.progress, key=jr.fold_in(run.key, 4))
-    return {
-        f"mmd ({run.space})": row_of(found.squared_mmd, "squared distance"),
-        f"mmd: p-value ({run.space})": row_of(found.p_value, "probability"),
-    }
+    found = zoo.mmd_test(*run.features, progress=run.progress, key=jr.fold_in(run.key, 4))
+    distance = _rows(run, "squared distance", {"mmd": found.squared_mmd})
+    return distance | _rows(run, "probability", {"mmd: p-value": found.p_value})
 
 
 def nearest_copies(run: Measured) -> Rows:
     """The standard errors are those of the samples and the held-out examples."""
     images, samples = run.features
-    training = run.in_space(run.dataset.train)
-    found = zoo.nearest_copies(samples, training, images, progress=run.progress)
-    exact = zoo.evaluate.estimate(1.0 * (found.distances == 0))
-    return {
-        f"nearest_copies: closer than held-out ({run.space})": row_of(found.closer, "probability"),
-        f"nearest_copies: exact ({run.space})": row_of(exact, "probability"),
-    }
+    found = zoo.nearest_copies(samples, run.in_space(run.dataset.train), images, progress=run.progress)
+    shares = {"closer than held-out": found.closer, "exact": zoo.evaluate.estimate(1.0 * (found.distances == 0))}
+    return _rows(run, "probability", {f"nearest_copies: {name}": share for name, share in shares.items()})
+
+
+def _rows(run: Measured, unit: str, estimates: dict[str, Any]) -> Rows:
+    return {f"{name} ({run.space})": row_of(found, unit) for name, found in estimates.items()}
