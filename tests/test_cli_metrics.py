@@ -33,7 +33,7 @@ def made(tmp_path_factory):
 
 
 def needing(what):
-    return [name for name, entry in names.METRICS.items() if what in entry.needs]
+    return [name for name, entry in names.METRICS.items() if what in entry.traits]
 
 
 def rows(capsys, run, *options):

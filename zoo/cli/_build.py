@@ -32,66 +32,12 @@ def resolve(settings: Train) -> Train:
     settings = _filled(settings, names.MODELS[data.usual["model"]].usual)
     settings = _filled(settings, names.USUAL | {"objective": "elbo" if settings.beta is None else "beta-elbo"})
     settings = _filled(settings, names.NETWORKS[cast(str, settings.networks)].usual)
-    _refuse(settings)
     for option in ("k", "evaluation_k", "evaluation_examples", "epochs", "batch_size", "latent_size", "width_size"):
         if getattr(settings, option) < 1:
             raise ValueError(f"`--{option.replace('_', '-')} {getattr(settings, option)}`: pass at least 1")
     if not 0 < settings.learning_rate < float("inf"):
         raise ValueError(f"`--learning-rate {settings.learning_rate}`: pass a positive number")
     return settings
-
-
-def _refuse(settings: Train) -> None:
-    image = bool(names.DATA[settings.data].holds)
-    own = names.OWN_NETWORKS.get(settings.model or "", ())
-    if settings.objective == "elbo-kl" and settings.prior != "standard":
-        raise ValueError(f"`--objective elbo-kl --prior {settings.prior}`: no closed form; pass --prior standard")
-    if not image and settings.networks != "mlp":
-        option = "model" if settings.networks == settings.model else "networks"
-        raise ValueError(
-            f"`--{option} {settings.networks} --data {settings.data}`: points are no images; pass --{option} mlp"
-        )
-    if not image and settings.model == "conditional":
-        raise ValueError(f"`--model conditional --data {settings.data}`: points have no labels; pass --model mlp")
-    if settings.model in names.LAYERED and settings.prior == "vamp":
-        raise ValueError(
-            f"`--prior vamp --model {settings.model}`: the top has no posterior of its own at a "
-            "pseudo-input; pass --prior mixture"
-        )
-    if settings.model in names.LAYERED and settings.posterior not in ("diagonal-normal", "full-normal", "laplace"):
-        raise ValueError(
-            f"`--posterior {settings.posterior} --model {settings.model}`: layers differ in size; pass "
-            "--posterior diagonal-normal"
-        )
-    if settings.model in names.OWN_NETWORKS and settings.networks not in own:
-        raise ValueError(
-            f"`--networks {settings.networks} --model {settings.model}`: that model is made of {' or '.join(own)} "
-            f"networks; pass --networks {own[0]} or leave it out"
-        )
-    allowed = names.DISCRETE_PRIORS.get(settings.model or "")
-    others = {name for each in names.DISCRETE_PRIORS.values() for name in each}
-    if settings.prior not in (allowed or names.PRIORS.keys() - others):
-        way_out = "pass --prior " + " or --prior ".join(allowed) if allowed else "leave --prior out"
-        raise ValueError(
-            f"`--prior {settings.prior} --model {settings.model}`: other latents than the model's; {way_out}"
-        )
-    if settings.model in names.DISCRETE_PRIORS and settings.posterior != "diagonal-normal":
-        raise ValueError(
-            f"`--posterior {settings.posterior} --model {settings.model}`: its latents are discrete; leave it out"
-        )
-    if (settings.prior == "sphere") != (settings.posterior == "von-mises-fisher"):
-        raise ValueError(
-            f"`--prior {settings.prior} --posterior {settings.posterior}`: on the hypersphere live "
-            "--prior sphere and --posterior von-mises-fisher, together"
-        )
-    if settings.prior in names.CONDITIONAL_PRIORS and settings.model != "conditional":
-        raise ValueError(
-            f"`--prior {settings.prior} --model {settings.model}`: there is no label; pass --model conditional"
-        )
-    if not image and settings.observe != "scale":
-        raise ValueError(f"`--observe {settings.observe} --data {settings.data}`: points have no pixels; leave it out")
-    if settings.networks not in names.NORMALISED and settings.norm != "none":
-        raise ValueError(f"`--norm {settings.norm}`: only conv networks have it, not {settings.networks}")
 
 
 def _filled(settings: Train, usual: Mapping[str, Any]) -> Train:
@@ -106,20 +52,24 @@ def dataset(settings: Train) -> "DataSet":
 
 
 def model(settings: Train, dataset: "DataSet") -> Any:
-    """The model, of those options that its constructor takes."""
+    """The model, of those options that its constructor takes.
+
+    **Raises:** `ValueError` for what does not go together, as the library says it.
+    """
+    import equinox as eqx
     import jax.random as jr
 
     kind = names.look_up("model", settings)
-    takes = inspect.signature(kind).parameters
+    if "posterior" not in _takes(kind) and settings.posterior != names.USUAL["posterior"]:
+        raise ValueError(
+            f"`--posterior {settings.posterior}`: a {settings.model} model has a posterior of its own; leave it out"
+        )
     model_key, prior_key = jr.split(jr.fold_in(jr.key(settings.seed), 0))
     size = cast(int, settings.latent_size)
-    width = {"width_size": settings.width_size}
-    norm = {"norm": settings.norm} if settings.networks in names.NORMALISED else {}
-    networks = names.look_up("networks", settings)
     options = {
         "likelihood": names.look_up("likelihood", settings),
-        "prior": None if settings.model == "vq" else prior(settings, dataset, key=prior_key),
         "posterior": posterior(settings, key=jr.fold_in(prior_key, 0)),
+        "networks": networks(settings),
         "num_classes": dataset.classes and len(dataset.classes),
         "num_variables": size,
         "latent_size": size,
@@ -127,13 +77,26 @@ def model(settings: Train, dataset: "DataSet") -> Any:
         "code_size": 2 * size,
         "key": model_key,
     }
-    options |= {"networks": networks(**width, **norm)} if "networks" in takes else {"build": networks, **width, **norm}
-    return _made(partial(kind, dataset.train.shape[1:]), options)
+    make = lambda prior: _made(partial(kind, dataset.train.shape[1:]), options | {"prior": prior})
+    chosen = prior(settings, dataset, key=prior_key)
+    if not _fitted_after_training(settings):
+        return make(chosen)
+    eqx.filter_eval_shape(make, chosen)  # what does not fit is refused before training, and not after it
+    return make(None)
+
+
+def networks(settings: Train) -> Any:
+    """The networks, of the width and the normalisation chosen."""
+    kind = names.look_up("networks", settings)
+    if "norm" not in _takes(kind) and settings.norm != "none":
+        raise ValueError(f"`--norm {settings.norm}`: {settings.networks} networks have none; leave it out")
+    return _made(kind, {"width_size": settings.width_size, "norm": settings.norm})
 
 
 def prior(settings: Train, dataset: "DataSet", *, key: Any) -> Any:
     """The prior, of those options that its constructor takes."""
     options = {
+        "model": settings.model,
         "latent_size": settings.latent_size,
         "condition_size": dataset.classes and len(dataset.classes),
         "pseudo_inputs": dataset.train[:COMPONENTS],
@@ -144,18 +107,25 @@ def prior(settings: Train, dataset: "DataSet", *, key: Any) -> Any:
     return _made(names.look_up("prior", settings), options)
 
 
+def _fitted_after_training(settings: Train) -> bool:
+    return "fitted after training" in names.PRIORS[cast(str, settings.prior)].traits
+
+
 def posterior(settings: Train, *, key: Any) -> Any:
     """The family of posteriors, made for the latents' size where it depends on that."""
     family = names.look_up("posterior", settings)
-    if "latent_size" not in inspect.signature(family).parameters:
+    if "latent_size" not in _takes(family):
         return family
     return _made(family, {"latent_size": settings.latent_size, "key": key})
 
 
 def _made(constructor: Callable, options: dict[str, Any]) -> Any:
     """What the constructor makes of those options that it takes and that are not set already."""
-    takes = inspect.signature(constructor).parameters.keys() - getattr(constructor, "keywords", {}).keys()
-    return constructor(**{name: value for name, value in options.items() if name in takes})
+    return constructor(**{name: value for name, value in options.items() if name in _takes(constructor)})
+
+
+def _takes(constructor: Callable) -> set[str]:
+    return inspect.signature(constructor).parameters.keys() - getattr(constructor, "keywords", {}).keys()
 
 
 def refit(settings: Train, model: Any, dataset: "DataSet", *, key: Any) -> Any:
@@ -169,10 +139,20 @@ def refit(settings: Train, model: Any, dataset: "DataSet", *, key: Any) -> Any:
     )
     if isinstance(model.prior, zoo.priors.MixtureOfNormals):
         return zoo.fit_prior(model, **examples)
-    if settings.prior == "autoregressive" or (settings.posterior == "point" and settings.prior != "standard"):
-        start = prior(settings, dataset, key=jr.fold_in(key, 1))
+    start = prior(settings, dataset, key=jr.fold_in(key, 1))
+    # The objective of a posterior without a density leaves the prior as it was.
+    untrained = settings.posterior == "point" and settings.prior != "standard" and isinstance(model.prior, type(start))
+    if untrained or _fitted_after_training(settings):
         return zoo.fit_prior(model, **examples, prior=start, progress=True)
     return model
+
+
+def choices(settings: Train) -> str:
+    """The options behind which stands what is unusual of these settings, as they would be typed."""
+    usual = resolve(Train(data=settings.data))
+    chosen = {option: getattr(settings, option) for option in names.KINDS}
+    unusual = [f"--{option} {name}" for option, name in chosen.items() if name != getattr(usual, option)]
+    return " ".join([f"--data {settings.data}", *unusual])
 
 
 def labels(model: Any, labels: Any) -> Any:

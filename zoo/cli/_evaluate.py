@@ -39,12 +39,12 @@ def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
     for option in ("examples", "k"):
         if (value := getattr(arguments, option)) is not None and value < 1:
             raise ValueError(f"`--{option} {value}`: pass at least 1")
-    holds = names.DATA[data].holds
+    holds = names.DATA[data].traits
     for name in chosen:
-        asked, needs = f"`--metrics {name}`", names.METRICS[name].needs
+        asked, needs = f"`--metrics {name}`", names.METRICS[name].traits
         for need in needs:
             if need != "both splits" and need not in holds:
-                having = ", ".join(other for other, entry in names.DATA.items() if need in entry.holds)
+                having = ", ".join(other for other, entry in names.DATA.items() if need in entry.traits)
                 raise ValueError(f"{asked} needs {need}, and {data} has none; they come with --data {having}")
         if arguments.split == "train" and "both splits" in needs:
             raise ValueError(f"{asked} needs held-out and training examples; leave out `--split train`")

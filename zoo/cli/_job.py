@@ -45,23 +45,28 @@ def prepare(settings: Train, dataset: "DataSet", mesh: Any) -> Job:
     """
     import zoo
 
-    model = build.model(settings, dataset)
-    checked: dict[str, Any] = dict(
-        ys=build.labels(model, dataset.train_labels),
-        held_out=dataset.test,
-        held_out_ys=build.labels(model, dataset.test_labels),
-        k=settings.k,
-        batch_size=settings.batch_size,
-        epochs=settings.epochs,
-        observe=names.look_up("observe", settings),
-        microbatches=settings.microbatches,
+    judged: dict[str, Any] = sweepable(settings, len(dataset.train)) | dict(
+        k=settings.k, estimator=names.look_up("estimator", settings)
     )
-    options = checked | sweepable(settings, len(dataset.train))
-    zoo.train.check_fit(
-        model, dataset.train, **checked, objective=options["objective"], penalties=options["penalties"],
-        checkpoint_every=settings.checkpoint_every, mesh=mesh,
-    )  # fmt: skip
-    return Job(settings, dataset, model, options | dict(estimator=names.look_up("estimator", settings)))
+    optimiser = judged.pop("optimiser")
+    try:
+        model = build.model(settings, dataset)
+        options: dict[str, Any] = dict(
+            ys=build.labels(model, dataset.train_labels),
+            held_out=dataset.test,
+            held_out_ys=build.labels(model, dataset.test_labels),
+            batch_size=settings.batch_size,
+            epochs=settings.epochs,
+            observe=names.look_up("observe", settings),
+            microbatches=settings.microbatches,
+        )
+        zoo.train.check_fit(
+            model, dataset.train, **options, judgement=zoo.train.Judgement(**judged),
+            checkpoint_every=settings.checkpoint_every, mesh=mesh,
+        )  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"`{build.choices(settings)}`: {error}") from error
+    return Job(settings, dataset, model, options | judged | {"optimiser": optimiser})
 
 
 def sweepable(settings: Train, examples: int, **numbers: Any) -> dict[str, Any]:

@@ -13,38 +13,38 @@ class Entry(NamedTuple):
     """What a name stands for, a line about it with its paper, and what is known of it.
 
     **Fields:** `get`: what looks the object up; `usual`: options of `zoo train` that go with the choice unless they are
-    given; `holds`: what a data set has besides its examples; `needs`: what of that a metric needs.
+    given; `traits`: what a data set holds and a metric needs, and of a prior whether it is fitted after training.
     """
 
     get: Callable[[], Any]
     about: str
     usual: Mapping[str, Any] = {}
-    holds: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
 
 
 Table = dict[str, Entry]
 
 
-def _entry(found: str | Callable[[], Any], about: str, *holds: str, **usual: Any) -> Entry:
+def _entry(found: str | Callable[[], Any], about: str, *traits: str, **usual: Any) -> Entry:
     # Nothing is looked up yet: `zoo --help` must not wait for jax.
     get = partial(resolve_name, f"zoo.{found}") if isinstance(found, str) else found
-    return Entry(get, about, usual, holds)
+    return Entry(get, about, usual, traits)
 
 
-def _public(room: str, *needs: str, **about: str) -> Table:
+def _public(room: str, *traits: str, **about: str) -> Table:
     """Entries for what a room calls by the same names, with underscores for hyphens."""
-    return {
-        name.replace("_", "-"): _entry(f"{room}.{name}", line)._replace(needs=needs) for name, line in about.items()
-    }
+    return {name.replace("_", "-"): _entry(f"{room}.{name}", line, *traits) for name, line in about.items()}
 
 
 # How many classes a categorical latent has, how many codes a codebook.
 CLASSES, CODES = 10, 128
 
 
-def _left_to_the_model() -> None:
-    """In place of a prior's constructor."""
+def _uniform(model: str, num_variables: int, grid_shape: tuple[int, ...]) -> Any:
+    """The prior under which all codes of a codebook, or all classes of a latent, are alike."""
+    if model == "vq":
+        return zoo.priors.UniformCodes(grid_shape, CODES)
+    return zoo.priors.UniformCategorical(num_variables, CLASSES)
 
 
 MODELS: Table = {
@@ -68,7 +68,7 @@ MODELS: Table = {
     "vq": _entry(
         lambda: partial(zoo.VQVAE, codebook_size=CODES),
         "a grid of codes from a codebook; van den Oord et al. 2017",
-        networks="conv",
+        networks="grid",
         prior="autoregressive",
         penalty="commitment",
     ),
@@ -105,13 +105,14 @@ PRIORS: Table = {
     ),
     "vamp": _entry("priors.VampPrior", "posteriors at learned pseudo-inputs; Tomczak & Welling 2018"),
     "flow": _entry("priors.FlowPrior", "masked autoregressive flow; Papamakarios et al. 2017"),
-    "uniform": _entry(lambda: _left_to_the_model, "every code alike, for discrete and vq"),
+    "uniform": _entry(lambda: _uniform, "every code alike, for discrete and vq"),
     "categorical": _entry(
         lambda: partial(zoo.priors.Categorical, num_classes=CLASSES), "learned shares of the classes, for discrete"
     ),
     "autoregressive": _entry(
         lambda: partial(zoo.priors.Autoregressive, num_codes=CODES),
         "causal transformer over the codes, fitted after training, for vq",
+        "fitted after training",
     ),
     "sphere": _entry("priors.UniformSphere", "uniform on the hypersphere; Davidson et al. 2018"),
 }
@@ -143,6 +144,7 @@ NETWORKS: Table = {
     ),
     "mlp": _entry("nn.fully_connected", "two hidden layers each way", width_size=200),
     "resnet": _entry("nn.residual", "residual blocks; He et al. 2016", width_size=32),
+    "grid": _entry("nn.grid", "as pooled, but to a grid of vectors and from one, for vq", width_size=32),
 }
 OBJECTIVES: Table = _public(
     "objectives",
@@ -280,11 +282,6 @@ KINDS: dict[str, Table] = {
 LISTED: dict[str, Table] = KINDS | {"metrics": METRICS}
 # What is usual where neither the options given nor the data, the posterior, the model or the likelihood say otherwise.
 USUAL = {"posterior": "diagonal-normal", "prior": "mixture", "latent_size": 8, "observe": "dequantise"}
-NORMALISED = ("conv", "pooled")
-LAYERED = ("hierarchical", "ladder")
-DISCRETE_PRIORS = {"discrete": ("uniform", "categorical"), "vq": ("uniform", "autoregressive")}
-CONDITIONAL_PRIORS = ("conditional-normal", "conditional-mixture")
-OWN_NETWORKS = {"conv": ("conv", "pooled"), "mlp": ("mlp",), "resnet": ("resnet",), "vq": ("conv",)}
 
 
 def check(option: str, name: str, table: Iterable[str]) -> None:

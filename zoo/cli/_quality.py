@@ -16,13 +16,16 @@ from ._metrics import Measured, Rows, row_of
 def frechet_distance(run: Measured) -> Rows:
     """The standard error is the jackknife's."""
     images, samples = ((part,) for part in run.features)
-    found = zoo.jackknife(zoo.frechet_distance, images, samples, progress=run.progress, key=jr.fold_in(run.key, 3))
+    found = zoo.estimate_metric(
+        zoo.frechet_distance, images, samples, progress=run.progress, key=jr.fold_in(run.key, 3)
+    )
     return _rows(run, "squared distance", {"frechet_distance": found})
 
 
 def precision_recall(run: Measured) -> Rows:
     """The standard errors are those of the points judged, the others held fixed."""
-    return _rows(run, "probability", zoo.precision_recall(*run.features, progress=run.progress)._asdict())
+    found = zoo.precision_recall(*run.features, progress=run.progress)
+    return _rows(run, "probability", found._asdict())
 
 
 def density_coverage(run: Measured) -> Rows:

@@ -5,7 +5,6 @@ from typing import Any
 
 from . import _build as build, _names as names, _run as runs
 from ._arguments import SWEPT, Sweep, Train
-from ._devices import mesh_of
 from ._evaluate import with_error
 from ._job import Job, finish, prepare, sweepable
 
@@ -18,7 +17,7 @@ def run_sweep(arguments: Sweep) -> None:
 
     import zoo
 
-    mesh = mesh_of(arguments.train.devices, len(values))
+    mesh = zoo.train.choose_mesh(len(values), devices=arguments.train.devices, at_least=1)
     dataset = build.dataset(build.resolve(arguments.train))
     jobs = [prepare(own, dataset, None) for own in settings]
     first, examples = jobs[0], len(dataset.train)

@@ -25,20 +25,21 @@ def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int,
     range than the model's, and for labels that it does not take.
     """
     check_counts(call, k=k)
-    check_examples(f"{call}(xs)", model, xs)
+    check_examples(f"{call}(xs)", model, xs, observe=observe)
     check_labels(f"{call}(ys)", model, ys, len(xs))
     warn_if_rounded(call, model, xs, observe)
 
 
-def check_examples(call: str, model: AbstractVAE, xs: Any) -> None:
-    """Refuse examples that this model does not take: images are in [0, 1], vectors in the likelihood's support.
+def check_examples(call: str, model: AbstractVAE, xs: Any, *, observe: Callable | None = None) -> None:
+    """Refuse examples that this model does not take: pixels are in [0, 1], other numbers in the likelihood's support.
 
-    **Arguments:** `call`: what the message calls them; `model`; `xs`: `(n, ...)`, uint8 pixels or floats.
+    **Arguments:** `call`: what the message calls them; `model`; `xs`: `(n, ...)`, uint8 pixels or floats; `observe`:
+    as in `log_likelihood`; what dequantises or binarises takes pixels.
 
     **Raises:** `ValueError` for another shape, dtype or range, before anything compiles.
     """
-    image = len(model.data_shape) == 3
-    support = (0.0, 1.0) if image else model.likelihood.support
+    pixels = len(model.data_shape) == 3 or observe in (data.dequantise, data.binarise)
+    support = (0.0, 1.0) if pixels else model.likelihood.support
     data.check_batch(xs, shape=model.data_shape, support=support, call=call)
 
 

@@ -34,11 +34,11 @@ class ConvVAE(AbstractNetworkVAE):
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     family: Any = eqx.field(converter=as_family)
-    data_shape: tuple[int, int, int] = eqx.field(static=True)
+    data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
+        image_shape: tuple[int, ...] = (1, 28, 28),
         latent_size: int = 8,
         *,
         width_size: int | None = None,

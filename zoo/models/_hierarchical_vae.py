@@ -184,7 +184,7 @@ class HierarchicalVAE(AbstractVAE):
             raise ValueError(
                 f"`HierarchicalVAE(latent_sizes={latent_sizes}, prior={type(top).__name__}(...))`: the prior is "
                 f"that of the highest layer, which lives in {Euclidean(latent_sizes[-1])}; z of this one lives in "
-                f"{top.space}"
+                f"{top.space}; pass `StandardNormal({latent_sizes[-1]})`, or another prior of that space"
             )
         networks = networks_for(data_shape) if networks is None else networks
         hidden: dict[str, Any] = dict(width_size=width_size, depth=depth, activation=activation)

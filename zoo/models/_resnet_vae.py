@@ -29,11 +29,11 @@ class ResNetVAE(AbstractNetworkVAE):
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
     family: Any = eqx.field(converter=as_family)
-    data_shape: tuple[int, int, int] = eqx.field(static=True)
+    data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
+        image_shape: tuple[int, ...] = (1, 28, 28),
         latent_size: int = 32,
         *,
         width_size: int | None = None,

@@ -43,11 +43,11 @@ class VQVAE(AbstractVAE):
     codebook: Float[Array, " codes size"]
     prior: AbstractPrior | AbstractBorrowingPrior
     likelihood: Any
-    data_shape: tuple[int, int, int] = eqx.field(static=True)
+    data_shape: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
+        image_shape: tuple[int, ...] = (1, 28, 28),
         *,
         codebook_size: int = 512,
         code_size: int = 64,

@@ -29,7 +29,7 @@ class GridEncoder(eqx.Module):
 
     stages: Sequential
 
-    def __init__(self, image_shape: tuple[int, int, int], code_size: int, *, width_size: int = 32, key: PRNGKeyArray):
+    def __init__(self, image_shape: tuple[int, ...], code_size: int, *, width_size: int = 32, key: PRNGKeyArray):
         """**Arguments:** `image_shape`: `(channels, height, width)`; `code_size`: length of each vector; `width_size`:
         channels of the first stage, half of those of the second.
 

@@ -29,7 +29,7 @@ class StridedEncoder(AbstractImageEncoder):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         out_size: int,
         *,
         width_size: int = 32,

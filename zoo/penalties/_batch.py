@@ -45,9 +45,9 @@ def log_densities(call: str, draws: Draws) -> Float[Array, " batch k batch laten
     zs = latents(call, draws)
     parameters, rest = eqx.partition(posteriors, eqx.is_array)
     shapes = {leaf.shape[1:] for leaf in jax.tree.leaves(parameters)}
-    if draws.z.ndim != 3 or shapes != {(zs.shape[2],)}:
+    if draws.z.ndim != 3 or shapes != {(zs.shape[2],)} or not posteriors.traits.has_density:
         raise ValueError(
-            f"`penalties.{call}` needs a posterior with independent dimensions, whose parameters have the "
+            f"`penalties.{call}` needs a posterior density with independent dimensions, whose parameters have the "
             f"latent's shape {draws.z.shape[2:]}, got a `{type(posteriors).__name__}` with parameters of "
             f"shapes {sorted(shapes)}; use `posteriors.DiagonalNormal`, or a penalty on draws, such as `mmd`"
         )

@@ -68,8 +68,8 @@ class BottomUpPosterior(AbstractPosterior):
         links = [self.above(layer, z[layer - 1]).log_prob(z[layer]) for layer in range(1, len(z))]
         return jnp.stack([self.first.log_prob(z[0]), *links])
 
-    def log_prob(self, z: tuple[Float[Array, " ..."], ...]) -> Scalar:
-        return jnp.sum(self.log_probs(z))
+    def log_prob(self, z: tuple[Float[Array, " ..."], ...]) -> Scalar | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return jnp.sum(self.log_probs(z)) if self.traits.has_density else None
 
     def kl(self, prior: Any) -> None:
         return None

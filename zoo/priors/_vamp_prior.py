@@ -48,7 +48,13 @@ class VampPrior(AbstractBorrowingPrior):
                 f"`VampPrior` has pseudo-inputs of shape {self.pseudo_inputs.shape[1:]}, but this model's data are "
                 f"of shape {tuple(model.data_shape)}; make it of the model's own examples: VampPrior(xs[:64])"
             )
-        return MixtureOfPosteriors(self.logits, eqx.filter_vmap(model.posterior, axis_name="batch")(self.pseudo_inputs))
+        posteriors = eqx.filter_vmap(model.posterior, axis_name="batch")(self.pseudo_inputs)
+        if not posteriors.traits.has_density:
+            raise ValueError(
+                f"`VampPrior` mixes the densities of the model's posteriors, and a `{type(posteriors).__name__}` has "
+                "none; use `priors.MixtureOfNormals`, or another posterior"
+            )
+        return MixtureOfPosteriors(self.logits, posteriors)
 
 
 class MixtureOfPosteriors(AbstractPrior):
