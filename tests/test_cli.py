@@ -97,9 +97,11 @@ def test_every_metric_has_rows(points_run, capsys, monkeypatch):
 
     values = jnp.array([1.0, 2.0, 6.0])
     evaluate = zoo.evaluate
-    monkeypatch.setattr(zoo, "gaps", lambda model, xs, **_: evaluate.InferenceGaps(values, values - 1, values - 3))
+    monkeypatch.setattr(
+        zoo.evaluate, "gaps", lambda model, xs, **_: evaluate.InferenceGaps(values, values - 1, values - 3)
+    )
     annealed = evaluate.Annealed(values, values, 0.5 + 0.0 * values)
-    monkeypatch.setattr(zoo, "annealed_importance_sampling", lambda model, xs, **_: annealed)
+    monkeypatch.setattr(zoo.evaluate, "annealed_importance_sampling", lambda model, xs, **_: annealed)
     before = json.loads((points_run / "evaluation.json").read_text())
     metrics = "--metrics active_units elbo-decomposition gaps ais"
     main(f"evaluate {points_run} {metrics} --split train --examples 3 --k 50 --json".split())
@@ -143,7 +145,7 @@ def test_what_is_measured_stays_measured_when_the_next_metric_fails(points_run, 
     def broken(model, xs, **_):
         raise FloatingPointError("examples 3 (nan)")
 
-    monkeypatch.setattr(zoo, "gaps", broken)
+    monkeypatch.setattr(zoo.evaluate, "gaps", broken)
     before = (points_run / "evaluation.json").read_text()
     line = f"evaluate {points_run} --metrics active-units gaps --examples 50"
     assert "examples 3 (nan)" in fails(capsys, line)

@@ -45,7 +45,7 @@ def test_a_model_that_draws_the_data_and_one_that_copies_them(made, monkeypatch,
     run, dataset = made["fashion-mnist-mini"]
     grey = lambda images: images.astype(np.float32) / 255
     metrics = ("--examples", N, "--metrics", *needing("pictures"))
-    monkeypatch.setattr(zoo, "sample", lambda model, n, **_: grey(dataset.test[:n]))
+    monkeypatch.setattr(zoo.evaluate, "sample", lambda model, n, **_: grey(dataset.test[:n]))
     found = rows(capsys, run, *metrics)
     mean = {name: row["mean"] for name, row in found.items()}
     assert mean["frechet_distance (fashion_features)"] == pytest.approx(0, abs=1e-3)
@@ -59,7 +59,7 @@ def test_a_model_that_draws_the_data_and_one_that_copies_them(made, monkeypatch,
     assert found["mmd (fashion_features)"]["standard_error"] > 0
     # Trousers only, out of the training images: real, but few of the kinds there are.
     trousers = dataset.train[dataset.train_labels == 1][:N]
-    monkeypatch.setattr(zoo, "sample", lambda model, n, **_: grey(trousers))
+    monkeypatch.setattr(zoo.evaluate, "sample", lambda model, n, **_: grey(trousers))
     found = rows(capsys, run, *metrics)
     mean = {name: row["mean"] for name, row in found.items()}
     assert mean["recall (fashion_features)"] < 0.3 < mean["precision (fashion_features)"]
@@ -73,13 +73,13 @@ def test_a_model_that_draws_the_data_and_one_that_copies_them(made, monkeypatch,
 
 
 def test_samples_are_the_model_s_pictures_and_what_are_no_clothes_is_compared_as_pixels(made):
-    from zoo.cli import _metrics
+    from zoo import measures
 
     run, dataset = made["sprites"]
-    settings, model, _ = runs.open_run(run)
+    _, model, _ = runs.open_run(run)
     import jax.random as jr
 
-    measured = _metrics.Measured(model, settings, dataset.first(N), 1, jr.key(1), False)
+    measured = measures.Measured(model, dataset.first(N), zoo.data.dequantise, 1, False, jr.key(1))
     assert measured.samples.shape == (N, 1, 28, 28) and 0 <= measured.samples.min() < measured.samples.max() <= 1
     assert np.unique(measured.samples[:, 0, 5, 5]).size == N
     assert measured.space == "pixels" and measured.features[0] is measured.dataset.test
@@ -89,7 +89,7 @@ def test_codes_that_are_the_factors_score_as_theory_says(made, monkeypatch, caps
     run, dataset = made["sprites"]
     factors = {len(dataset.train): dataset.train_factors, N * 4: dataset.test_factors[: N * 4]}
     layers = lambda codes: (codes[:, :2].astype(np.float32), codes[:, 2:].astype(np.float32))
-    monkeypatch.setattr(zoo, "encode", lambda model, xs, **_: layers(factors[len(xs)]))
+    monkeypatch.setattr(zoo.evaluate, "encode", lambda model, xs, **_: layers(factors[len(xs)]))
     options = ("--examples", N * 4, "--metrics", *needing("labels"), *needing("factors"))
     found = rows(capsys, run, *options)
     mean = {name: row["mean"] for name, row in found.items()}
@@ -108,7 +108,9 @@ def test_codes_that_are_the_factors_score_as_theory_says(made, monkeypatch, caps
     assert (mean["knn_probe"], found["knn_probe"]["standard_error"]) == pytest.approx(found_by_hand)
     assert mean["knn_probe"] < mean["linear_probe"]  # the neighbours' distances are those of x and y
     assert all(row["standard_error"] > 0 for name, row in found.items() if mean[name] < 1)
-    monkeypatch.setattr(zoo, "encode", lambda model, xs, **_: np.random.default_rng(0).normal(size=(len(xs), 6)))
+    monkeypatch.setattr(
+        zoo.evaluate, "encode", lambda model, xs, **_: np.random.default_rng(0).normal(size=(len(xs), 6))
+    )
     noise = {name: row["mean"] for name, row in rows(capsys, run, *options).items()}
     assert noise["linear_probe"] < 0.5 and noise["beta_vae_score"] < 0.5 and noise["factor_vae_score"] < 0.5
     assert noise["sap"] < 0.1 and noise["mig"] < 0.1 and noise["dci: informativeness"] > 0.9

@@ -13,6 +13,7 @@ import matplotlib.figure
 import pytest
 from PIL import Image
 
+import zoo
 from zoo.cli import _build as build, _run as runs, main
 from zoo.cli._arguments import Train
 
@@ -30,8 +31,8 @@ def run(tmp_path):
     record["command"] = f"zoo train --out {HOSTILE}"
     record["settings"] |= {"likelihood": HOSTILE, "out": "/a-path-without-a-blank" * 9}
     record["versions"]["jax"] = HOSTILE
-    runs.write_json(run / "settings.json", record)
-    runs.write_json(
+    zoo.files.write_json(run / "settings.json", record)
+    zoo.files.write_json(
         run / "evaluation.json",
         {
             "metrics": {HOSTILE: {"mean": -1234.5678, "standard_error": 0.25, "unit": "nats"}},
@@ -145,7 +146,7 @@ def test_rows_measured_on_other_examples_have_a_table_of_their_own(run, capsys):
     record = json.loads((run / "evaluation.json").read_text())
     later = {"examples": 10, "split": "train", "command": "zoo evaluate run --split train", "versions": {"jax": "9.9"}}
     rows = {"gaps: elbo (train)": later | {"mean": 0.5, "standard_error": None, "unit": "nats", "k": None}}
-    runs.write_json(run / "evaluation.json", record | {"metrics": record["metrics"] | rows})
+    zoo.files.write_json(run / "evaluation.json", record | {"metrics": record["metrics"] | rows})
     page = report(run, capsys)
     captions = [text for _, text in page.all("caption")]
     assert [caption.split(" examples")[0] for caption in captions[:2]] == [
@@ -170,7 +171,7 @@ def test_the_training_table_has_a_row_for_the_last_of_every_few_epochs(run, caps
 def test_a_run_without_metrics_and_with_half_a_character_is_told_of(run, capsys):
     (run / "metrics.jsonl").unlink()
     record = json.loads((run / "evaluation.json").read_text())
-    runs.write_json(run / "evaluation.json", record | {"data": "half\ud800"})
+    zoo.files.write_json(run / "evaluation.json", record | {"data": "half\ud800"})
     page = report(run, capsys)
     assert "There is no metrics.jsonl to tell of it." in [text for _, text in page.all("p")]
     assert any("half\\ud800" in text for _, text in page.all("caption"))

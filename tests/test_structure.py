@@ -44,6 +44,7 @@ MAY_KNOW = {
         "likelihoods",
     },
     "pages": set(),
+    "measures": {"evaluate", "data", "models", "objectives", "likelihoods"},
     "plots": {"models", "evaluate", "data", "priors", "posteriors"},
 }
 MAY_KNOW["cli"] = {*MAY_KNOW, ""}

@@ -2,14 +2,13 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import zoo
 
 from . import _names as names
 from ._arguments import Train
 
-
-if TYPE_CHECKING:
-    from zoo.data import DataSet
 
 COMPONENTS = 64  # of a mixture that is learned from pseudo-inputs
 
@@ -45,13 +44,13 @@ def _filled(settings: Train, usual: Mapping[str, Any]) -> Train:
     return dataclasses.replace(settings, **missing)
 
 
-def dataset(settings: Train) -> "DataSet":
+def dataset(settings: Train) -> "zoo.data.DataSet":
     import jax.random as jr
 
     return names.look_up("data", settings)(key=jr.fold_in(jr.key(settings.seed), 2))
 
 
-def model(settings: Train, dataset: "DataSet") -> Any:
+def model(settings: Train, dataset: "zoo.data.DataSet") -> Any:
     """The model, of those options that its constructor takes.
 
     **Raises:** `ValueError` for what does not go together, as the library says it.
@@ -93,7 +92,7 @@ def networks(settings: Train) -> Any:
     return _made(kind, {"width_size": settings.width_size, "norm": settings.norm})
 
 
-def prior(settings: Train, dataset: "DataSet", *, key: Any) -> Any:
+def prior(settings: Train, dataset: "zoo.data.DataSet", *, key: Any) -> Any:
     """The prior, of those options that its constructor takes."""
     options = {
         "model": settings.model,
@@ -128,11 +127,9 @@ def _takes(constructor: Callable) -> set[str]:
     return inspect.signature(constructor).parameters.keys() - getattr(constructor, "keywords", {}).keys()
 
 
-def refit(settings: Train, model: Any, dataset: "DataSet", *, key: Any) -> Any:
+def refit(settings: Train, model: Any, dataset: "zoo.data.DataSet", *, key: Any) -> Any:
     """The trained model, with its prior fitted to the latents of its encoder where training left that to be done."""
     import jax.random as jr
-
-    import zoo
 
     examples: dict[str, Any] = dict(
         xs=dataset.train, ys=labels(model, dataset.train_labels), observe=names.look_up("observe", settings), key=key
@@ -157,7 +154,6 @@ def choices(settings: Train) -> str:
 
 def labels(model: Any, labels: Any) -> Any:
     """The labels, where the model takes any."""
-    import zoo
 
     return labels if isinstance(model, zoo.ConditionalVAE) else None
 
@@ -167,7 +163,6 @@ def objective(settings: Any) -> Callable:
 
     **Raises:** `ValueError` where an option was given that it does not take, or one that it needs was not.
     """
-    import zoo
 
     function, named = names.look_up("objective", settings), f"`--objective {settings.objective}`"
     takes = _options_of(function)

@@ -1,19 +1,17 @@
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import _names as names, _record as record, _run as runs
+import zoo
+
+from . import _names as names, _run as runs
 from ._arguments import Evaluate, Train
-
-
-if TYPE_CHECKING:
-    from zoo.data import DataSet
 
 
 def run_evaluate(arguments: Evaluate) -> None:
     chosen = [_metric(name) for name in arguments.metrics]
     check(chosen, arguments, runs.read_settings(arguments.run).data)
-    record.read(arguments.run)  # refuses a damaged file before the work and not after it
+    zoo.files.read_evaluation(arguments.run)  # refuses a damaged file before the work and not after it
     settings, model, dataset = runs.open_run(arguments.run)
     if arguments.split == "train":
         dataset = dataset.tested_on_train()
@@ -21,7 +19,9 @@ def run_evaluate(arguments: Evaluate) -> None:
     rows: dict[str, Any] = {}
     evaluation: dict[str, Any] = {}
     for evaluation in measure(settings, model, dataset, arguments, chosen):
-        record.add(arguments.run, evaluation)  # now: what is measured stays measured if what comes next fails
+        zoo.files.add_evaluation(
+            arguments.run, evaluation
+        )  # now: what is measured stays measured if what comes next fails
         rows |= evaluation["metrics"]
     evaluation |= {"metrics": rows}
     print(json.dumps(evaluation, indent=2) if arguments.json else f"{table(evaluation, [])}\n{_made(evaluation)}")
@@ -53,18 +53,19 @@ def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
 
 
 def measure(
-    settings: Train, model: Any, dataset: "DataSet", arguments: Evaluate, chosen: list[str] | None = None
+    settings: Train, model: Any, dataset: "zoo.data.DataSet", arguments: Evaluate, chosen: list[str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Metric by metric, means over the examples, each with its standard error and what it was measured on and how."""
     import jax.random as jr
 
-    from . import _metrics as metrics
+    from .. import measures
 
-    run = metrics.Measured(model, settings, dataset, arguments.k, jr.key(arguments.seed), not arguments.json)
+    observe = names.look_up("observe", settings)
+    run = measures.Measured(model, dataset, observe, arguments.k, not arguments.json, jr.key(arguments.seed))
     if chosen:
         functions = [names.METRICS[name].get() for name in chosen]
     else:
-        functions = [metrics.reconstruction if settings.posterior == "point" else metrics.log_likelihood]
+        functions = [measures.reconstruction if settings.posterior == "point" else measures.log_likelihood]
     made = {
         "split": arguments.split,
         "examples": len(dataset.test),
@@ -88,14 +89,20 @@ def _made(evaluation: dict[str, Any]) -> str:
 
 def table(evaluation: dict[str, Any], more: list[tuple[str, str]]) -> str:
     """The rows under a line about the examples of each group of them, and at the end what is no measurement."""
-    groups = record.groups(evaluation)
     width = max(len(name) for name in [*evaluation["metrics"], *dict(more)])
     lines = []
-    for rows in groups:
-        lines.append(record.examples_of(rows))
+    for rows in zoo.files.group_rows(evaluation):
+        lines.append(examples_of(rows))
         for name, value in rows.items():
             lines.append(f"  {name:<{width}}  {with_error(value)} {value['unit']}")
     return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in more)])
+
+
+def examples_of(rows: dict[str, dict[str, Any]]) -> str:
+    """How many examples a group of rows was measured on, and which."""
+    row = next(iter(rows.values()))
+    split = "training" if row.get("split") == "train" else "held-out"
+    return f"{row['examples']:,} {split} examples of {row['data']}"
 
 
 def with_error(row: dict[str, Any]) -> str:

@@ -1,21 +1,19 @@
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
+
+import zoo
 
 from . import _build as build, _names as names, _run as runs
 from ._arguments import Evaluate, Train
 from ._evaluate import measure
 
 
-if TYPE_CHECKING:
-    from zoo.data import DataSet
-
-
 class Job(NamedTuple):
     """What a run trains on, and how: the settings made into objects."""
 
     settings: Train
-    dataset: "DataSet"
+    dataset: "zoo.data.DataSet"
     model: Any
     options: dict[str, Any]  # of `zoo.fit`
 
@@ -37,13 +35,12 @@ class Job(NamedTuple):
         return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(self.model, eqx.is_inexact_array)))
 
 
-def prepare(settings: Train, dataset: "DataSet", mesh: Any) -> Job:
+def prepare(settings: Train, dataset: "zoo.data.DataSet", mesh: Any) -> Job:
     """The job that the settings stand for.
 
     **Raises:** `ValueError` where it cannot work. A run directory is made after it, so that a run that cannot
     start leaves nothing behind.
     """
-    import zoo
 
     judged: dict[str, Any] = sweepable(settings, len(dataset.train)) | dict(
         k=settings.k, estimator=names.look_up("estimator", settings)
@@ -90,8 +87,6 @@ def _steps(settings: Train, examples: int) -> int:
 def finish(run: Path, job: Job, model: Any) -> tuple[Any, dict[str, Any]]:
     """Freezes the trained model, fits its prior, saves it and measures it; the model and its evaluation."""
     import jax.random as jr
-
-    import zoo
 
     settings, dataset, options = job.settings, job.dataset, job.options
     frozen = zoo.freeze(model, dataset.train, ys=options["ys"], observe=options["observe"], key=jr.fold_in(job.key, 3))

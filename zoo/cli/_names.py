@@ -144,7 +144,7 @@ NETWORKS: Table = {
     ),
     "mlp": _entry("nn.fully_connected", "two hidden layers each way", width_size=200),
     "resnet": _entry("nn.residual", "residual blocks; He et al. 2016", width_size=32),
-    "grid": _entry("nn.grid", "as pooled, but to a grid of vectors and from one, for vq", width_size=32),
+    "grid": _entry("nn.grid", "a grid of vectors, for the codes of vq; van den Oord et al. 2017", width_size=32),
 }
 OBJECTIVES: Table = _public(
     "objectives",
@@ -228,7 +228,7 @@ DATA: Table = {
 }
 METRICS: Table = {
     **_public(
-        "cli._metrics",
+        "measures",
         log_likelihood="ELBO, importance-sampled log p(x), bits; Burda et al. 2016",
         elbo_decomposition="reconstruction and the parts of the divergence; Hoffman & Johnson 2016, Chen et al. 2018",
         active_units="units of z that the data moves; Burda et al. 2016",
@@ -236,7 +236,7 @@ METRICS: Table = {
         ais="log p(x) by annealed importance sampling; Wu et al. 2017",
     ),
     **_public(
-        "cli._quality",
+        "measures",
         "pictures",
         frechet_distance="samples against images, no Inception FID; Heusel et al. 2017",
         precision_recall="how real samples are, how much of the data they cover; Kynkäänniemi et al. 2019",
@@ -244,18 +244,18 @@ METRICS: Table = {
         mmd="kernel two-sample test; Gretton et al. 2012",
     ),
     **_public(
-        "cli._quality",
+        "measures",
         *("pictures", "both splits"),
         nearest_copies="samples that repeat the training data; Meehan et al. 2020",
     ),
     **_public(
-        "cli._codes",
+        "measures",
         *("labels", "both splits"),
         linear_probe="logistic regression of the label on E[z | x]",
         knn_probe="the label of the nearest E[z | x]",
     ),
     **_public(
-        "cli._codes",
+        "measures",
         "factors",
         mig="mutual information gap; Chen et al. 2018",
         sap="separated attribute predictability; Kumar et al. 2018",

@@ -1,12 +1,11 @@
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import zoo
 
 from . import _build as build, _names as names, _run as runs
 from ._arguments import Plot, Train
 
-
-if TYPE_CHECKING:
-    from zoo.data import DataSet
 
 # A telephone shows six inches as two and a half: larger text, and dots enough to be looked at closely.
 STYLE: dict[Any, Any] = {"font.size": 13.0, "savefig.dpi": 150, "savefig.bbox": "tight"}
@@ -18,7 +17,9 @@ def run_plot(arguments: Plot) -> None:
         print(path)
 
 
-def draw_figures(run: Path, settings: Train, model: Any, dataset: "DataSet", out: Path | None = None) -> list[Path]:
+def draw_figures(
+    run: Path, settings: Train, model: Any, dataset: "zoo.data.DataSet", out: Path | None = None
+) -> list[Path]:
     """Every figure that suits the data, as PNG files; their paths."""
     import matplotlib
 
@@ -33,13 +34,11 @@ def draw_figures(run: Path, settings: Train, model: Any, dataset: "DataSet", out
     return paths
 
 
-def _figures(run: Path, settings: Train, model: Any, dataset: "DataSet") -> dict[str, tuple[Any, Any]]:
+def _figures(run: Path, settings: Train, model: Any, dataset: "zoo.data.DataSet") -> dict[str, tuple[Any, Any]]:
     import jax.random as jr
 
-    import zoo
-
     key, observe = jr.key(settings.seed), names.look_up("observe", settings)
-    figures = {"loss_curve": zoo.plots.loss_curve(runs.read_metrics(run))}
+    figures = {"loss_curve": zoo.plots.loss_curve(zoo.files.read_history(run / "metrics.jsonl"))}
     if dataset.is_images:
         ys = build.labels(model, dataset.test_labels)
         codes = zoo.encode(model, dataset.test, ys=ys, observe=observe, key=key)
@@ -67,8 +66,6 @@ def _figures(run: Path, settings: Train, model: Any, dataset: "DataSet") -> dict
 def class_samples(model: Any, classes: tuple[str, ...] | None, *, n: int = 10, key: Any) -> tuple[Any, Any]:
     """A conditional model's samples, one class to a row."""
     import numpy as np
-
-    import zoo
 
     labels = np.repeat(np.arange(model.num_classes), n)
     images = np.asarray(zoo.sample(model, y=labels, key=key))

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import pages
-from . import _record as record, _run as runs
+from .. import files, pages
+from . import _run as runs
 from ._arguments import Report
+from ._evaluate import examples_of
 
 
 def run_report(arguments: Report) -> None:
@@ -22,7 +23,7 @@ def run_report(arguments: Report) -> None:
         from ._plot import draw_figures
 
         draw_figures(run, *runs.open_run(run))
-    runs.write_text(out, page_of(run))
+    files.write_text(out, page_of(run))
     print(out)
 
 
@@ -33,7 +34,7 @@ def page_of(run: Path) -> str:
     """
     made, evaluation, metrics = (run / name for name in ("settings.json", "evaluation.json", "metrics.jsonl"))
     how, measured = (_undamaged(path, lambda: json.loads(path.read_text())) for path in (made, evaluation))
-    history = _undamaged(metrics, lambda: runs.read_metrics(run))
+    history = _undamaged(metrics, lambda: files.read_history(metrics))
     tables = _undamaged(evaluation, lambda: _evaluation(measured))
     training = _undamaged(metrics, lambda: _training(history))
     pictures = [_undamaged(path, lambda: _picture(path, history)) for path in figures_of(run)]
@@ -75,11 +76,11 @@ def _undamaged(path: Path, make: Callable[[], Any]) -> Any:
 def _evaluation(evaluation: dict[str, Any]) -> list[pages.Html]:
     """A table for each group of rows that were measured on the same examples."""
     tables = []
-    for group in record.groups(evaluation):
+    for group in files.group_rows(evaluation):
         error = lambda row: "" if row["standard_error"] is None else f"{row['standard_error']:.3g}"
         rows = [(name, f"{row['mean']:.6g}", error(row), row["unit"]) for name, row in group.items()]
         first = next(iter(group.values()))
-        caption = f"Measured on {record.examples_of(group)} (--observe {first['observe']}), seed {first['seed']}"
+        caption = f"Measured on {examples_of(group)} (--observe {first['observe']}), seed {first['seed']}"
         tables.append(pages.table(caption, ["measure", "value", "standard error", "unit"], rows, numbers=True))
     return tables
 
@@ -112,7 +113,7 @@ def _picture(path: Path, history: list[dict[str, Any]]) -> pages.Html:
 
 
 def _how_it_was_made(how: dict[str, Any], evaluation: dict[str, Any]) -> list[pages.Html]:
-    rows = record.whole(evaluation).values()
+    rows = files.complete_rows(evaluation).values()
     commands = dict.fromkeys(row["command"] for row in rows)
     measuring = list({json.dumps(row["versions"]): row["versions"] for row in rows}.values())
     versions = [(name, then, *(each.get(name, "") for each in measuring)) for name, then in how["versions"].items()]

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import zoo
+
 from ._arguments import Train
 
 
@@ -16,6 +18,7 @@ def create(settings: Train, **more: Any) -> Path:
     **Raises:** `FileExistsError` where it exists and `--overwrite` was not given, or holds something else
     than a run.
     """
+
     name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{settings.model}"
     run = Path("runs") / name if settings.out is None else settings.out
     if run.exists() and not (run.is_dir() and not any(run.iterdir())):
@@ -26,7 +29,7 @@ def create(settings: Train, **more: Any) -> Path:
         _empty(run)
     run.mkdir(parents=True, exist_ok=True)
     record = more | {"settings": _plain(settings), "command": command(), "versions": versions()}
-    write_json(run / "settings.json", record)
+    zoo.files.write_json(run / "settings.json", record)
     return run
 
 
@@ -89,33 +92,8 @@ def versions() -> dict[str, str]:
     return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes the whole file or nothing, and makes its directory.
-
-    **Raises:** `OSError` naming the file where it cannot be written; what was there then stays.
-    """
-    import zoo
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from None
-    zoo.files.write_atomically(path, [text.encode("utf-8", "backslashreplace")])
-
-
-def read_metrics(run: Path) -> list[dict[str, Any]]:
-    import zoo
-
-    return zoo.files.read_history(run / "metrics.jsonl")
-
-
 def _empty(run: Path) -> None:
     """Take out what a run has left, unless somebody still trains there. What marks it as a run goes last."""
-    import zoo
 
     with zoo.files.run_lock(run):
         for path in sorted(run.iterdir(), key=lambda path: path.name == "settings.json"):
@@ -144,7 +122,6 @@ def open_run(run: Path) -> tuple[Train, Any, Any]:
     **Raises:** `FileNotFoundError` or `ValueError` where there is no run, or a damaged one.
     """
     settings = read_settings(run)
-    import zoo
 
     from . import _build as build
 

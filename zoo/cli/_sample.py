@@ -1,3 +1,5 @@
+import zoo
+
 from . import _run as runs
 from ._arguments import Sample
 
@@ -11,7 +13,6 @@ def run_sample(arguments: Sample) -> None:
     import numpy as np
 
     matplotlib.use("Agg")
-    import zoo
 
     out = arguments.run if arguments.out is None else arguments.out
     out.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import zoo
+
 from . import _build as build, _names as names, _run as runs
 from ._arguments import SWEPT, Sweep, Train
 from ._evaluate import with_error
@@ -14,8 +16,6 @@ def run_sweep(arguments: Sweep) -> None:
     started = time.perf_counter()
     import jax.numpy as jnp
     import jax.random as jr
-
-    import zoo
 
     mesh = zoo.train.choose_mesh(len(values), devices=arguments.train.devices, at_least=1)
     dataset = build.dataset(build.resolve(arguments.train))
@@ -47,7 +47,7 @@ def run_sweep(arguments: Sweep) -> None:
         # Of a single example there are no errors, and JSON has no NaN.
         null = lambda column: [None if value != value else value for value in column.tolist()]
         table["rate_distortion"] = {name: null(column) for name, column in curve._asdict().items()}
-    runs.write_json(root / "sweep.json", table)
+    zoo.files.write_json(root / "sweep.json", table)
     print(_table(over, values, rows))
     for path in _figures(root, over, values, rows, curve):
         print(path)
@@ -83,22 +83,18 @@ def _measured(run: Path, job: Job, result: Any) -> dict[str, Any]:
     """The run's evaluation, with the saved model it is of; of a run that is not finite, where it went wrong."""
     import numpy as np
 
-    import zoo
-
     losses = [row["loss"] for row in result.history if row["split"] == "train"]
     bad = [*np.flatnonzero(~np.isfinite(losses)), *[len(losses) - 1] * (not zoo.train.is_finite(result.model))]
     if bad:
         return {"run": run.name, "metrics": {}, "not_finite_at_step": int(bad[0]) + 1}
     _, evaluation = finish(run, job, result.model)
-    runs.write_json(run / "evaluation.json", evaluation)
+    zoo.files.write_json(run / "evaluation.json", evaluation)
     return {"run": run.name, "metrics": evaluation["metrics"]}
 
 
 def _rate_distortion(root: Path, job: Job, values: list[Any], rows: list[dict[str, Any]]) -> Any:
     """The curve over beta of the models that are finite, on the examples that the runs were measured on."""
     import jax.random as jr
-
-    import zoo
 
     betas, runs_of = zip(*((value, root / row["run"]) for value, row in zip(values, rows) if row["metrics"]))
     measured = job.dataset.first(job.settings.evaluation_examples)
@@ -126,7 +122,6 @@ def _table(over: str, values: list[Any], rows: list[dict[str, Any]]) -> str:
 
 
 def _figures(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]], curve: Any) -> list[Path]:
-    import zoo
 
     whole = [(value, row["metrics"]) for value, row in zip(values, rows) if row["metrics"]]
     if not whole:

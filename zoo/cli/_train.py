@@ -3,7 +3,9 @@ import dataclasses
 import signal
 import time
 
-from . import _build as build, _record as record, _run as runs
+import zoo
+
+from . import _build as build, _run as runs
 from ._arguments import Train
 from ._evaluate import table
 from ._job import finish, prepare
@@ -15,13 +17,11 @@ def run_train(arguments: Train) -> None:
     settings = build.resolve(arguments) if run is None else runs.settings_to_resume(arguments)
     if run is not None and runs.finished(run):
         print(f"{run} is finished; nothing is left to be done")
-        print(table(record.read(run), []))
+        print(table(zoo.files.read_evaluation(run), []))
         return
     started = time.perf_counter()
     with _join(arguments) as first:
         import jax.random as jr
-
-        import zoo
 
         # A penalty compares all examples of a batch, whoever has them.
         shared = 1 if settings.penalty else settings.batch_size // max(settings.microbatches, 1)
@@ -54,7 +54,7 @@ def run_train(arguments: Train) -> None:
     with zoo.files.run_lock(run):
         frozen, evaluation = finish(run, job, result.model)
         draw_figures(run, settings, frozen, dataset)
-        runs.write_json(run / "evaluation.json", evaluation)
+        zoo.files.write_json(run / "evaluation.json", evaluation)
     total = time.perf_counter() - started
     print(
         table(
@@ -74,6 +74,5 @@ def _join(arguments: Train) -> contextlib.AbstractContextManager[bool]:
             if getattr(arguments, name) is not None:
                 raise ValueError(f"`--{name} {getattr(arguments, name)}` needs --distributed; pass that too")
         return contextlib.nullcontext(True)
-    import zoo
 
     return zoo.train.join_processes(arguments.coordinator, arguments.processes, arguments.process)
