@@ -30,8 +30,8 @@ class Train:
     posterior: Annotated[str | None, _choice(names.POSTERIORS)] = None
     """What the encoder describes. Unless given: diagonal-normal, where the model leaves a choice."""
     networks: Annotated[str | None, _choice(names.NETWORKS)] = None
-    """Of the models that take any, and of conv, which takes conv or pooled. Unless given: conv for images, mlp for
-    points in the plane."""
+    """What leads from the data to the latents and back. Unless given: those that the model is called after, grid for
+    vq, else conv for images and mlp for points in the plane."""
     objective: Annotated[str | None, _choice(names.OBJECTIVES)] = None
     """What is maximised. Unless given: elbo, or beta-elbo where --beta is given."""
     estimator: Annotated[str, _choice(names.ESTIMATORS)] = "reparameterised"
@@ -63,11 +63,11 @@ class Train:
     penalty_weight: float = 1.0
     """Weight of the penalty; the two DIP penalties have weights of their own, which this multiplies."""
     latent_size: int | None = None
-    """Dimensions of z; of a hierarchical model's top, the layer below having four times as many. Unless given: 8 for
-    images, 2 for points in the plane."""
+    """Dimensions of z, or variables of discrete; of a hierarchical model's top, the layer below having four times as
+    many. Unless given: 8 for images, or 20 with discrete; 2 for points in the plane."""
     width_size: int | None = None
-    """Width of the networks. Unless given: 32 channels for conv and resnet, 16 for pooled (the reference network has
-    32), 200 units for mlp."""
+    """Width of the networks. Unless given: 32 channels for conv, resnet and grid, 16 for pooled (the reference network
+    has 32), 200 units for mlp."""
     norm: Annotated[str, _choice(names.NORMS)] = "none"
     """Normalisation after each convolution of conv and pooled networks."""
     epochs: int | None = None

@@ -10,7 +10,7 @@ from . import _names as names
 from ._arguments import Train
 
 
-COMPONENTS = 64  # of a mixture that is learned from pseudo-inputs
+COMPONENTS = 64  # pseudo-inputs of a VampPrior
 
 
 def resolve(settings: Train) -> Train:
@@ -24,13 +24,13 @@ def resolve(settings: Train) -> Train:
             names.check(option, getattr(settings, option), table)
     names.check("norm", settings.norm, names.NORMS)
     data = names.DATA[settings.data]
-    settings = _filled(settings, data.usual)
+    settings = _fill_in(settings, data.usual)
     for option in ("posterior", "model", "likelihood"):
         if getattr(settings, option) is not None:
-            settings = _filled(settings, names.KINDS[option][getattr(settings, option)].usual)
-    settings = _filled(settings, names.MODELS[data.usual["model"]].usual)
-    settings = _filled(settings, names.USUAL | {"objective": "elbo" if settings.beta is None else "beta-elbo"})
-    settings = _filled(settings, names.NETWORKS[cast(str, settings.networks)].usual)
+            settings = _fill_in(settings, names.KINDS[option][getattr(settings, option)].usual)
+    settings = _fill_in(settings, names.MODELS[data.usual["model"]].usual)
+    settings = _fill_in(settings, names.USUAL | {"objective": "elbo" if settings.beta is None else "beta-elbo"})
+    settings = _fill_in(settings, names.NETWORKS[cast(str, settings.networks)].usual)
     for option in ("k", "evaluation_k", "evaluation_examples", "epochs", "batch_size", "latent_size", "width_size"):
         if getattr(settings, option) < 1:
             raise ValueError(f"`--{option.replace('_', '-')} {getattr(settings, option)}`: pass at least 1")
@@ -39,7 +39,7 @@ def resolve(settings: Train) -> Train:
     return settings
 
 
-def _filled(settings: Train, usual: Mapping[str, Any]) -> Train:
+def _fill_in(settings: Train, usual: Mapping[str, Any]) -> Train:
     missing = {option: value for option, value in usual.items() if getattr(settings, option) is None}
     return dataclasses.replace(settings, **missing)
 
@@ -51,15 +51,15 @@ def dataset(settings: Train) -> "zoo.data.DataSet":
 
 
 def model(settings: Train, dataset: "zoo.data.DataSet") -> Any:
-    """The model, of those options that its constructor takes.
+    """The model that the settings describe.
 
-    **Raises:** `ValueError` for what does not go together, as the library says it.
+    **Raises:** `ValueError` of the library for parts that do not go together.
     """
     import equinox as eqx
     import jax.random as jr
 
     kind = names.look_up("model", settings)
-    if "posterior" not in _takes(kind) and settings.posterior != names.USUAL["posterior"]:
+    if "posterior" not in _parameters_of(kind) and settings.posterior != names.USUAL["posterior"]:
         raise ValueError(
             f"`--posterior {settings.posterior}`: a {settings.model} model has a posterior of its own; leave it out"
         )
@@ -76,7 +76,7 @@ def model(settings: Train, dataset: "zoo.data.DataSet") -> Any:
         "code_size": 2 * size,
         "key": model_key,
     }
-    make = lambda prior: _made(partial(kind, dataset.train.shape[1:]), options | {"prior": prior})
+    make = lambda prior: _construct(partial(kind, dataset.train.shape[1:]), options | {"prior": prior})
     chosen = prior(settings, dataset, key=prior_key)
     if not _fitted_after_training(settings):
         return make(chosen)
@@ -85,15 +85,15 @@ def model(settings: Train, dataset: "zoo.data.DataSet") -> Any:
 
 
 def networks(settings: Train) -> Any:
-    """The networks, of the width and the normalisation chosen."""
+    """The networks, of the width and with the normalisation that were chosen."""
     kind = names.look_up("networks", settings)
-    if "norm" not in _takes(kind) and settings.norm != "none":
+    if "norm" not in _parameters_of(kind) and settings.norm != "none":
         raise ValueError(f"`--norm {settings.norm}`: {settings.networks} networks have none; leave it out")
-    return _made(kind, {"width_size": settings.width_size, "norm": settings.norm})
+    return _construct(kind, {"width_size": settings.width_size, "norm": settings.norm})
 
 
 def prior(settings: Train, dataset: "zoo.data.DataSet", *, key: Any) -> Any:
-    """The prior, of those options that its constructor takes."""
+    """The prior that the settings describe."""
     options = {
         "model": settings.model,
         "latent_size": settings.latent_size,
@@ -103,7 +103,7 @@ def prior(settings: Train, dataset: "zoo.data.DataSet", *, key: Any) -> Any:
         "grid_shape": tuple(side // 4 for side in dataset.train.shape[2:]),
         "key": key,
     }
-    return _made(names.look_up("prior", settings), options)
+    return _construct(names.look_up("prior", settings), options)
 
 
 def _fitted_after_training(settings: Train) -> bool:
@@ -111,24 +111,24 @@ def _fitted_after_training(settings: Train) -> bool:
 
 
 def posterior(settings: Train, *, key: Any) -> Any:
-    """The family of posteriors, made for the latents' size where it depends on that."""
+    """The family of posteriors; some are made for one size of the latents."""
     family = names.look_up("posterior", settings)
-    if "latent_size" not in _takes(family):
+    if "latent_size" not in _parameters_of(family):
         return family
-    return _made(family, {"latent_size": settings.latent_size, "key": key})
+    return _construct(family, {"latent_size": settings.latent_size, "key": key})
 
 
-def _made(constructor: Callable, options: dict[str, Any]) -> Any:
-    """What the constructor makes of those options that it takes and that are not set already."""
-    return constructor(**{name: value for name, value in options.items() if name in _takes(constructor)})
+def _construct(constructor: Callable, options: dict[str, Any]) -> Any:
+    """Calls the constructor with those of the options that it takes, and that are not set already."""
+    return constructor(**{name: value for name, value in options.items() if name in _parameters_of(constructor)})
 
 
-def _takes(constructor: Callable) -> set[str]:
+def _parameters_of(constructor: Callable) -> set[str]:
     return inspect.signature(constructor).parameters.keys() - getattr(constructor, "keywords", {}).keys()
 
 
 def refit(settings: Train, model: Any, dataset: "zoo.data.DataSet", *, key: Any) -> Any:
-    """The trained model, with its prior fitted to the latents of its encoder where training left that to be done."""
+    """The trained model; its prior is fitted to the latents of its encoder where training cannot do that so well."""
     import jax.random as jr
 
     examples: dict[str, Any] = dict(
@@ -144,17 +144,16 @@ def refit(settings: Train, model: Any, dataset: "zoo.data.DataSet", *, key: Any)
     return model
 
 
-def choices(settings: Train) -> str:
-    """The options behind which stands what is unusual of these settings, as they would be typed."""
-    usual = resolve(Train(data=settings.data))
+def describe_choices(settings: Train) -> str:
+    """The data, the model and the choices that are not usual with them, as they would be typed."""
+    usual = resolve(Train(data=settings.data, model=settings.model))
     chosen = {option: getattr(settings, option) for option in names.KINDS}
     unusual = [f"--{option} {name}" for option, name in chosen.items() if name != getattr(usual, option)]
-    return " ".join([f"--data {settings.data}", *unusual])
+    return " ".join([f"--data {settings.data} --model {settings.model}", *unusual])
 
 
 def labels(model: Any, labels: Any) -> Any:
     """The labels, where the model takes any."""
-
     return labels if isinstance(model, zoo.ConditionalVAE) else None
 
 
@@ -163,7 +162,6 @@ def objective(settings: Any) -> Callable:
 
     **Raises:** `ValueError` where an option was given that it does not take, or one that it needs was not.
     """
-
     function, named = names.look_up("objective", settings), f"`--objective {settings.objective}`"
     takes = _options_of(function)
     options = {name for entry in names.OBJECTIVES.values() for name in _options_of(entry.get())}

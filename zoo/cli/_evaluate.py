@@ -9,7 +9,7 @@ from ._arguments import Evaluate, Train
 
 
 def run_evaluate(arguments: Evaluate) -> None:
-    chosen = [_metric(name) for name in arguments.metrics]
+    chosen = [_check_name(name) for name in arguments.metrics]
     check(chosen, arguments, runs.read_settings(arguments.run).data)
     zoo.files.read_evaluation(arguments.run)  # refuses a damaged file before the work and not after it
     settings, model, dataset = runs.open_run(arguments.run)
@@ -19,15 +19,18 @@ def run_evaluate(arguments: Evaluate) -> None:
     rows: dict[str, Any] = {}
     evaluation: dict[str, Any] = {}
     for evaluation in measure(settings, model, dataset, arguments, chosen):
-        zoo.files.add_evaluation(
-            arguments.run, evaluation
-        )  # now: what is measured stays measured if what comes next fails
+        # Now, and not at the end: what is measured stays measured if the next metric fails.
+        zoo.files.add_evaluation(arguments.run, evaluation)
         rows |= evaluation["metrics"]
     evaluation |= {"metrics": rows}
-    print(json.dumps(evaluation, indent=2) if arguments.json else f"{table(evaluation, [])}\n{_made(evaluation)}")
+    print(
+        json.dumps(evaluation, indent=2)
+        if arguments.json
+        else f"{format_table(evaluation, [])}\n{_describe_command(evaluation)}"
+    )
 
 
-def _metric(name: str) -> str:
+def _check_name(name: str) -> str:
     """The metric's name with hyphens; the library's own, with underscores, stands for the same."""
     name = name.replace("_", "-")
     names.check("metrics", name, names.METRICS)
@@ -55,7 +58,7 @@ def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
 def measure(
     settings: Train, model: Any, dataset: "zoo.data.DataSet", arguments: Evaluate, chosen: list[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Metric by metric, means over the examples, each with its standard error and what it was measured on and how."""
+    """Measures metric by metric: the rows of each, and with each row what it was measured on and how."""
     import jax.random as jr
 
     from .. import measures
@@ -82,30 +85,30 @@ def measure(
         yield {"metrics": {f"{name}{suffix}": made | row._asdict() for name, row in function(run).items()}} | made
 
 
-def _made(evaluation: dict[str, Any]) -> str:
+def _describe_command(evaluation: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in evaluation["versions"].items())
     return f"k = {evaluation['k']}, seed {evaluation['seed']}; {evaluation['command']}\n{versions}"
 
 
-def table(evaluation: dict[str, Any], more: list[tuple[str, str]]) -> str:
-    """The rows under a line about the examples of each group of them, and at the end what is no measurement."""
+def format_table(evaluation: dict[str, Any], more: list[tuple[str, str]]) -> str:
+    """The rows as text, those of the same examples together under a line about these; at the end `more`."""
     width = max(len(name) for name in [*evaluation["metrics"], *dict(more)])
     lines = []
     for rows in zoo.files.group_rows(evaluation):
-        lines.append(examples_of(rows))
+        lines.append(describe_examples(rows))
         for name, value in rows.items():
-            lines.append(f"  {name:<{width}}  {with_error(value)} {value['unit']}")
+            lines.append(f"  {name:<{width}}  {format_number(value)} {value['unit']}")
     return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in more)])
 
 
-def examples_of(rows: dict[str, dict[str, Any]]) -> str:
+def describe_examples(rows: dict[str, dict[str, Any]]) -> str:
     """How many examples a group of rows was measured on, and which."""
     row = next(iter(rows.values()))
     split = "training" if row.get("split") == "train" else "held-out"
     return f"{row['examples']:,} {split} examples of {row['data']}"
 
 
-def with_error(row: dict[str, Any]) -> str:
+def format_number(row: dict[str, Any]) -> str:
     """The number with its standard error; of a single example there is none."""
     error = "" if row["standard_error"] is None else f" +- {row['standard_error']:.3g}"
     return f"{row['mean']:.6g}{error}"

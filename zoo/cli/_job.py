@@ -41,8 +41,7 @@ def prepare(settings: Train, dataset: "zoo.data.DataSet", mesh: Any) -> Job:
     **Raises:** `ValueError` where it cannot work. A run directory is made after it, so that a run that cannot
     start leaves nothing behind.
     """
-
-    judged: dict[str, Any] = sweepable(settings, len(dataset.train)) | dict(
+    judged: dict[str, Any] = options_to_sweep(settings, len(dataset.train)) | dict(
         k=settings.k, estimator=names.look_up("estimator", settings)
     )
     optimiser = judged.pop("optimiser")
@@ -62,11 +61,11 @@ def prepare(settings: Train, dataset: "zoo.data.DataSet", mesh: Any) -> Job:
             checkpoint_every=settings.checkpoint_every, mesh=mesh,
         )  # fmt: skip
     except ValueError as error:
-        raise ValueError(f"`{build.choices(settings)}`: {error}") from error
+        raise ValueError(f"`{build.describe_choices(settings)}`: {error}") from error
     return Job(settings, dataset, model, options | judged | {"optimiser": optimiser})
 
 
-def sweepable(settings: Train, examples: int, **numbers: Any) -> dict[str, Any]:
+def options_to_sweep(settings: Train, examples: int, **numbers: Any) -> dict[str, Any]:
     """The options of `zoo.fit` that depend on what a sweep goes over, with these numbers for those of the settings."""
     import optax
 

@@ -7,7 +7,7 @@ from typing import Any
 from .. import files, pages
 from . import _run as runs
 from ._arguments import Report
-from ._evaluate import examples_of
+from ._evaluate import describe_examples
 
 
 def run_report(arguments: Report) -> None:
@@ -19,26 +19,26 @@ def run_report(arguments: Report) -> None:
     if not (run / "evaluation.json").exists():
         way_out = "zoo evaluate" if (run / runs.MODEL).exists() else "zoo train --resume"
         raise FileNotFoundError(f"`{run}` has no evaluation.json yet; `{way_out} {run}` makes it")
-    if not figures_of(run):
+    if not find_figures(run):
         from ._plot import draw_figures
 
         draw_figures(run, *runs.open_run(run))
-    files.write_text(out, page_of(run))
+    files.write_text(out, make_page(run))
     print(out)
 
 
-def page_of(run: Path) -> str:
+def make_page(run: Path) -> str:
     """What is in the run directory, as one HTML document that needs no other file, no network and no script.
 
     **Raises:** `ValueError` naming the file that is damaged.
     """
     made, evaluation, metrics = (run / name for name in ("settings.json", "evaluation.json", "metrics.jsonl"))
-    how, measured = (_undamaged(path, lambda: json.loads(path.read_text())) for path in (made, evaluation))
-    history = _undamaged(metrics, lambda: files.read_history(metrics))
-    tables = _undamaged(evaluation, lambda: _evaluation(measured))
-    training = _undamaged(metrics, lambda: _training(history))
-    pictures = [_undamaged(path, lambda: _picture(path, history)) for path in figures_of(run)]
-    commands = _undamaged(made, lambda: _how_it_was_made(how, measured))
+    how, measured = (_read(path, lambda: json.loads(path.read_text())) for path in (made, evaluation))
+    history = _read(metrics, lambda: files.read_history(metrics))
+    tables = _read(evaluation, lambda: _make_tables(measured))
+    training = _read(metrics, lambda: _make_training_table(history))
+    pictures = [_read(path, lambda: _make_picture(path, history)) for path in find_figures(run)]
+    commands = _read(made, lambda: _list_commands(how, measured))
     settings = how["settings"]
     options = [(f"--{name.replace('_', '-')}", value) for name, value in settings.items() if value is not None]
     title = f"{settings['model']} on {settings['data']}"
@@ -58,34 +58,34 @@ def page_of(run: Path) -> str:
     )
 
 
-def figures_of(run: Path) -> list[Path]:
+def find_figures(run: Path) -> list[Path]:
     """The run's figures, those that this version draws first and in its order."""
     order = list(CAPTIONS)
     place = lambda path: (order.index(path.stem) if path.stem in CAPTIONS else len(order), path.name)
     return sorted((run / "figures").glob("*.png"), key=place)
 
 
-def _undamaged(path: Path, make: Callable[[], Any]) -> Any:
-    """What `make` makes of the file; its error names the file, whose content is then not what a run leaves."""
+def _read(path: Path, make: Callable[[], Any]) -> Any:
+    """Makes something of the file's content. An error names the file, which then is not what a run leaves."""
     try:
         return make()
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
-def _evaluation(evaluation: dict[str, Any]) -> list[pages.Html]:
+def _make_tables(evaluation: dict[str, Any]) -> list[pages.Html]:
     """A table for each group of rows that were measured on the same examples."""
     tables = []
     for group in files.group_rows(evaluation):
         error = lambda row: "" if row["standard_error"] is None else f"{row['standard_error']:.3g}"
         rows = [(name, f"{row['mean']:.6g}", error(row), row["unit"]) for name, row in group.items()]
         first = next(iter(group.values()))
-        caption = f"Measured on {examples_of(group)} (--observe {first['observe']}), seed {first['seed']}"
+        caption = f"Measured on {describe_examples(group)} (--observe {first['observe']}), seed {first['seed']}"
         tables.append(pages.table(caption, ["measure", "value", "standard error", "unit"], rows, numbers=True))
     return tables
 
 
-def _training(history: list[dict[str, Any]]) -> pages.Html:
+def _make_training_table(history: list[dict[str, Any]]) -> pages.Html:
     """One row for each epoch, at most about twenty of them."""
     import numpy as np
 
@@ -103,7 +103,7 @@ def _training(history: list[dict[str, Any]]) -> pages.Html:
     return pages.table(caption, ["epoch", "step", *columns.values()], lines, numbers=True)
 
 
-def _picture(path: Path, history: list[dict[str, Any]]) -> pages.Html:
+def _make_picture(path: Path, history: list[dict[str, Any]]) -> pages.Html:
     name = path.stem.replace("_", " ")
     caption, alt = CAPTIONS.get(path.stem, (name, f"The figure {name}"))
     losses = [row["loss"] for row in history if row["split"] == "train"]
@@ -112,7 +112,7 @@ def _picture(path: Path, history: list[dict[str, Any]]) -> pages.Html:
     return pages.picture(path.read_bytes(), caption=caption, alt=alt)
 
 
-def _how_it_was_made(how: dict[str, Any], evaluation: dict[str, Any]) -> list[pages.Html]:
+def _list_commands(how: dict[str, Any], evaluation: dict[str, Any]) -> list[pages.Html]:
     rows = files.complete_rows(evaluation).values()
     commands = dict.fromkeys(row["command"] for row in rows)
     measuring = list({json.dumps(row["versions"]): row["versions"] for row in rows}.values())

@@ -18,7 +18,6 @@ def create(settings: Train, **more: Any) -> Path:
     **Raises:** `FileExistsError` where it exists and `--overwrite` was not given, or holds something else
     than a run.
     """
-
     name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{settings.model}"
     run = Path("runs") / name if settings.out is None else settings.out
     if run.exists() and not (run.is_dir() and not any(run.iterdir())):
@@ -55,7 +54,7 @@ def read_settings(run: Path) -> Train:
     return Train(**saved)
 
 
-def settings_to_resume(arguments: Train) -> Train:
+def read_settings_to_resume(arguments: Train) -> Train:
     """The settings of the run to go on with.
 
     **Raises:** `ValueError` where other options were given; otherwise as `read_settings`.
@@ -75,7 +74,7 @@ def settings_to_resume(arguments: Train) -> Train:
     return settings
 
 
-def finished(run: Path) -> bool:
+def is_finished(run: Path) -> bool:
     """Whether nothing is left to be done: the evaluation is written last."""
     return (run / MODEL).exists() and (run / "evaluation.json").exists()
 
@@ -94,7 +93,6 @@ def versions() -> dict[str, str]:
 
 def _empty(run: Path) -> None:
     """Take out what a run has left, unless somebody still trains there. What marks it as a run goes last."""
-
     with zoo.files.run_lock(run):
         for path in sorted(run.iterdir(), key=lambda path: path.name == "settings.json"):
             if path.is_dir() and not path.is_symlink():

@@ -7,8 +7,8 @@ import zoo
 
 from . import _build as build, _names as names, _run as runs
 from ._arguments import SWEPT, Sweep, Train
-from ._evaluate import with_error
-from ._job import Job, finish, prepare, sweepable
+from ._evaluate import format_number
+from ._job import Job, finish, options_to_sweep, prepare
 
 
 def run_sweep(arguments: Sweep) -> None:
@@ -19,27 +19,28 @@ def run_sweep(arguments: Sweep) -> None:
 
     mesh = zoo.train.choose_mesh(len(values), devices=arguments.train.devices, at_least=1)
     dataset = build.dataset(build.resolve(arguments.train))
-    jobs = [prepare(own, dataset, None) for own in settings]
+    jobs = [prepare(each, dataset, None) for each in settings]
     first, examples = jobs[0], len(dataset.train)
     root = runs.create(settings[0], over=over, values=values)
     print(
         f"{len(jobs)} runs of {first.settings.model} on {first.settings.data} over {over}: {first.parameters:,} "
         f"parameters each, {examples:,} examples; {root}"
     )
-    depends = ("objective", "penalties", "optimiser")
-    swept = None if over == "seed" else lambda value: sweepable(settings[0], examples, **{over: value})
+    # What depends on the number is made of it anew, for all runs at once; nothing depends on a seed.
+    swept = None if over == "seed" else lambda value: options_to_sweep(settings[0], examples, **{over: value})
+    made_anew = () if swept is None else ("objective", "penalties", "optimiser")
     results = zoo.train.fit_many(
         [job.model for job in jobs], dataset.train, values=None if over == "seed" else values, settings=swept,
-        **{name: option for name, option in first.options.items() if swept is None or name not in depends},
+        **{name: option for name, option in first.options.items() if name not in made_anew},
         mesh=mesh, keys=jnp.stack([jr.fold_in(job.key, 1) for job in jobs]),
     )  # fmt: skip
     trained = time.perf_counter() - started
     rows = []
     for value, job, result in zip(values, jobs, results):
-        own = dataclasses.replace(job.settings, out=root / f"{_option(over)}={value:g}", devices=1)
-        run = runs.create(own)
+        out = root / f"{_option(over)}={value:g}"
+        run = runs.create(dataclasses.replace(job.settings, out=out, devices=1))
         zoo.files.write_history(run / "metrics.jsonl", result.history)
-        rows.append(_measured(run, job, result))
+        rows.append(_finish_run(run, job, result))
     table = {"over": over, "values": values, "runs": rows, "command": runs.command(), "versions": runs.versions()}
     curve = None
     if over == "beta" and first.settings.objective == "beta-elbo" and any(row["metrics"] for row in rows):
@@ -79,8 +80,8 @@ def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
     return over, values, [build.resolve(dataclasses.replace(base, **{over: value})) for value in values]
 
 
-def _measured(run: Path, job: Job, result: Any) -> dict[str, Any]:
-    """The run's evaluation, with the saved model it is of; of a run that is not finite, where it went wrong."""
+def _finish_run(run: Path, job: Job, result: Any) -> dict[str, Any]:
+    """Saves and measures a run's model; of a model that is not finite, says at which step it went wrong."""
     import numpy as np
 
     losses = [row["loss"] for row in result.history if row["split"] == "train"]
@@ -113,7 +114,7 @@ def _table(over: str, values: list[Any], rows: list[dict[str, Any]]) -> str:
             cells.append([f"{value:g}", f"not finite at step {row['not_finite_at_step']}", *[""] * (len(columns) - 1)])
             continue
         measured = [row["metrics"][name] for name in columns]
-        cells.append([f"{value:g}", *map(with_error, measured)])
+        cells.append([f"{value:g}", *map(format_number, measured)])
     means = [[row["metrics"][name]["mean"] for row in rows if row["metrics"]] for name in columns]
     if over == "seed" and columns and len(means[0]) > 1:
         cells.append(["all", *(f"{np.mean(m):.6g}, deviation {np.std(m, ddof=1):.3g}" for m in means)])
@@ -122,7 +123,6 @@ def _table(over: str, values: list[Any], rows: list[dict[str, Any]]) -> str:
 
 
 def _figures(root: Path, over: str, values: list[Any], rows: list[dict[str, Any]], curve: Any) -> list[Path]:
-
     whole = [(value, row["metrics"]) for value, row in zip(values, rows) if row["metrics"]]
     if not whole:
         return []

@@ -7,17 +7,17 @@ import zoo
 
 from . import _build as build, _run as runs
 from ._arguments import Train
-from ._evaluate import table
+from ._evaluate import format_table
 from ._job import finish, prepare
 from ._plot import draw_figures
 
 
 def run_train(arguments: Train) -> None:
     run = arguments.resume
-    settings = build.resolve(arguments) if run is None else runs.settings_to_resume(arguments)
-    if run is not None and runs.finished(run):
+    settings = build.resolve(arguments) if run is None else runs.read_settings_to_resume(arguments)
+    if run is not None and runs.is_finished(run):
         print(f"{run} is finished; nothing is left to be done")
-        print(table(zoo.files.read_evaluation(run), []))
+        print(format_table(zoo.files.read_evaluation(run), []))
         return
     started = time.perf_counter()
     with _join(arguments) as first:
@@ -57,7 +57,7 @@ def run_train(arguments: Train) -> None:
         zoo.files.write_json(run / "evaluation.json", evaluation)
     total = time.perf_counter() - started
     print(
-        table(
+        format_table(
             evaluation,
             [("parameters", f"{job.parameters:,}"), ("time", f"{total:.0f} s, training {trained:.0f} s")],
         )
