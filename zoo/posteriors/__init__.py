@@ -11,6 +11,7 @@ from ._low_rank_normal import LowRankFamily as LowRankFamily, LowRankNormal as L
 from ._point import Point as Point
 from ._posterior import (
     AbstractPosterior as AbstractPosterior,
+    AbstractVectorPosterior as AbstractVectorPosterior,
     Family as Family,
     PosteriorFamily as PosteriorFamily,
     Traits as Traits,

@@ -3,12 +3,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractPrior, normal_log_density, sample_normal
-from ..spaces import Euclidean
-from ._posterior import AbstractPosterior, Traits
+from ._posterior import AbstractVectorPosterior
 from ._relative import kl_of_normals, relative_to
 
 
-class DiagonalNormal(AbstractPosterior):
+class DiagonalNormal(AbstractVectorPosterior):
     r"""A normal distribution with independent dimensions, by its means and log-scales.
 
     $$\log q(z) = -\sum_j \left[\tfrac12 \left(\tfrac{z_j - \mu_j}{\sigma_j}\right)^2
@@ -21,16 +20,6 @@ class DiagonalNormal(AbstractPosterior):
 
     mean: Float[Array, " latent"]
     log_scale: Float[Array, " latent"]
-
-    @property
-    def traits(self) -> Traits:
-        """Pathwise draws of a density."""
-        return Traits()
-
-    @property
-    def space(self) -> Euclidean:
-        """$R^n$."""
-        return Euclidean(self.mean.shape[-1])
 
     @staticmethod
     def num_params(latent_size: int) -> int:

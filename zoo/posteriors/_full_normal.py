@@ -8,12 +8,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
-from ..spaces import Euclidean
-from ._posterior import AbstractPosterior, Traits
+from ._posterior import AbstractVectorPosterior
 from ._relative import kl_of_normals, relative_to
 
 
-class FullNormal(AbstractPosterior):
+class FullNormal(AbstractVectorPosterior):
     r"""A normal distribution with a full covariance $L L^\top$, by its mean and its Cholesky factor L.
 
     $$z = \mu + L \epsilon, \qquad \log q(z) = -\tfrac12 \|L^{-1}(z - \mu)\|^2
@@ -28,16 +27,6 @@ class FullNormal(AbstractPosterior):
     mean: Float[Array, " latent"]
     log_scale: Float[Array, " latent"]
     lower: Float[Array, " latent latent"]
-
-    @property
-    def traits(self) -> Traits:
-        """Pathwise draws of a density."""
-        return Traits()
-
-    @property
-    def space(self) -> Euclidean:
-        """$R^n$."""
-        return Euclidean(self.mean.shape[-1])
 
     @staticmethod
     def num_params(latent_size: int) -> int:

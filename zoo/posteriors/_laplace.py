@@ -7,12 +7,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
-from ..spaces import Euclidean
-from ._posterior import AbstractPosterior, Traits
+from ._posterior import AbstractVectorPosterior
 from ._relative import relative_to
 
 
-class Laplace(AbstractPosterior):
+class Laplace(AbstractVectorPosterior):
     r"""A Laplace distribution with independent dimensions, by its means and log-scales.
 
     $$\log q(z) = -\sum_j \left[\frac{|z_j - \mu_j|}{b_j} + \log 2 b_j\right], \qquad
@@ -28,16 +27,6 @@ class Laplace(AbstractPosterior):
 
     mean: Float[Array, " latent"]
     log_scale: Float[Array, " latent"]
-
-    @property
-    def traits(self) -> Traits:
-        """Pathwise draws of a density."""
-        return Traits()
-
-    @property
-    def space(self) -> Euclidean:
-        """$R^n$."""
-        return Euclidean(self.mean.shape[-1])
 
     @staticmethod
     def num_params(latent_size: int) -> int:

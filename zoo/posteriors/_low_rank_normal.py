@@ -9,12 +9,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
-from ..spaces import Euclidean
-from ._posterior import AbstractPosterior, Traits
+from ._posterior import AbstractVectorPosterior
 from ._relative import kl_of_normals, relative_to
 
 
-class LowRankNormal(AbstractPosterior):
+class LowRankNormal(AbstractVectorPosterior):
     r"""A normal distribution whose covariance is a diagonal plus a matrix of low rank.
 
     $$z = \mu + \sigma \odot \epsilon + U \epsilon', \qquad \Sigma = \mathrm{diag}(\sigma^2) + U U^\top$$
@@ -34,16 +33,6 @@ class LowRankNormal(AbstractPosterior):
     mean: Float[Array, " latent"]
     log_scale: Float[Array, " latent"]
     factor: Float[Array, " latent rank"]
-
-    @property
-    def traits(self) -> Traits:
-        """Pathwise draws of a density."""
-        return Traits()
-
-    @property
-    def space(self) -> Euclidean:
-        """$R^n$."""
-        return Euclidean(self.mean.shape[-1])
 
     def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
         own_key, common_key = jr.split(key)

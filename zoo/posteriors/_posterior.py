@@ -5,7 +5,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._custom_types import Scalar
-from ..spaces import Space
+from ..spaces import Euclidean, Space
 
 
 class Traits(NamedTuple):
@@ -50,6 +50,20 @@ class AbstractPosterior(eqx.Module):
     @abc.abstractmethod
     def kl(self, prior: Any) -> Scalar | None:
         r"""$KL(q \,\|\, p)$ in nats where it has a closed form for this `prior`, else `None`."""
+
+
+class AbstractVectorPosterior(AbstractPosterior):
+    """A density of vectors, with pathwise draws."""
+
+    @property
+    def space(self) -> Euclidean:
+        """$R^n$."""
+        return Euclidean(self.mean.shape[-1])
+
+    @property
+    def traits(self) -> Traits:
+        """Pathwise draws of a density."""
+        return Traits()
 
 
 class PosteriorFamily(Protocol):
