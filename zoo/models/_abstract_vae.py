@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree, Shaped
 
+from .._checks import check_counts
 from .._draws import Draws, Proposal, over_draws
 from ..likelihoods import Likelihood
 from ..nn import Partitioned, give_keys
@@ -77,8 +78,7 @@ def draw_keys(key: PRNGKeyArray, k: int, *, start: Any = 0) -> Key[Array, " k"]:
 
     **Raises:** `ValueError` for fewer than one draw.
     """
-    if k < 1:
-        raise ValueError(f"`k={k}`: at least one draw is needed; pass k >= 1")
+    check_counts("draw", k=k)
     return jax.vmap(lambda i: jr.fold_in(key, i))(start + jnp.arange(k, dtype=jnp.uint32))
 
 

@@ -56,9 +56,7 @@ class MLPVAE(AbstractNetworkVAE):
         **Raises:** `ValueError` where a size is below 1.
         """
         data_shape = as_shape(data_shape)
-        if not data_shape or min(data_shape) < 1:
-            raise ValueError(f"`MLPVAE(data_shape={data_shape})`: every side must be at least 1")
-        check_counts("MLPVAE", latent_size=latent_size)
+        check_counts("MLPVAE", data_shape=data_shape, latent_size=latent_size)
         options = dict(width_size=width_size, depth=depth, activation=activation)
         networks = choose_networks("MLPVAE", networks, fully_connected, **options)
         self.encoder, self.decoder = build_networks(

@@ -5,6 +5,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from .._checks import check_counts
 from .._custom_types import Scalar
 
 
@@ -121,8 +122,7 @@ def _schedule(
     cycles: int = 1,
     ramp: float = 1.0,
 ) -> Schedule:
-    if steps < 1:
-        raise ValueError(f"`{call}(steps={steps})` needs at least one step; for a constant pass the number")
+    check_counts(call, steps=steps)
     for name, value in (("start", start), ("stop", stop)):
         if not math.isfinite(value):
             raise ValueError(f"`{call}({name}={value})` is not finite; pass a finite `{name}`")

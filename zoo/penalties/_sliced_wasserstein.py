@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
-from .._checks import Real, check_weight
+from .._checks import Real, check_counts, check_weight
 from .._custom_types import Scalar
 from .._draws import Draws
 from ._batch import latents
@@ -43,8 +43,7 @@ def sliced_wasserstein(
     algorithm 1.
     """
     check_weight("sliced_wasserstein", "weight", weight)
-    if directions < 1:
-        raise ValueError(f"`sliced_wasserstein(directions={directions})`: pass at least one direction")
+    check_counts("sliced_wasserstein", directions=directions)
     zs = jnp.moveaxis(latents("sliced_wasserstein", draws), 1, 0)
     direction_key, prior_key = jr.split(key)
     lines = jr.normal(direction_key, (zs.shape[-1], directions), zs.dtype)

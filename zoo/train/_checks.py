@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh
 
 from .. import data
+from .._checks import check_counts
 from ..evaluate import check_evaluation, check_examples
 from ..models import AbstractVAE, check_labels, observe_example
 from ..nn import batch_norms
@@ -43,18 +44,14 @@ def check_fit(
     if held_out is not None:
         check_examples("fit(held_out)", model, held_out)
         check_labels("fit(held_out_ys)", model, held_out_ys, len(held_out))
-    if epochs < 1:
-        raise ValueError(f"`fit(epochs={epochs})`: at least one epoch is needed; pass epochs >= 1")
-    if batch_size < 1:
-        raise ValueError(f"`fit(batch_size={batch_size})`: at least one example is needed; pass batch_size >= 1")
+    steps = {"checkpoint_every": checkpoint_every, "held_out_every": held_out_every}
+    given = {name: every for name, every in steps.items() if every is not None}
+    check_counts("fit", epochs=epochs, batch_size=batch_size, **given)
     if batch_size > len(xs):
         raise ValueError(
             f"`fit(batch_size={batch_size})` needs at least {batch_size} examples, got {len(xs)}; "
             "pass a smaller batch_size"
         )
-    for name, every in (("checkpoint_every", checkpoint_every), ("held_out_every", held_out_every)):
-        if every is not None and every < 1:
-            raise ValueError(f"`fit({name}={every})`: pass a number of steps, 1 or more")
     if resume and checkpoint is None:
         raise ValueError("`fit(resume=True)`: there is nothing to go on from; pass checkpoint=, the run's directory")
     if mesh is not None:
@@ -98,8 +95,7 @@ def check_microbatches(
 ) -> None:
     """Refuse microbatches that are unequal, or whose gradients do not average to the batch's."""
     argument = f"`{call}(microbatches={microbatches}"
-    if microbatches < 1:
-        raise ValueError(f"{argument})`: at least one part is needed; pass microbatches >= 1")
+    check_counts(call, microbatches=microbatches)
     if microbatches == 1:
         return
     if batch_size % (microbatches * devices):

@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data
+from .._checks import check_counts
 from ..evaluate import check_evaluation, draw_latents
 from ..models import ConditionalVAE, given
 from ..priors import AbstractBorrowingPrior, AbstractPrior, ConditionalMixture, MixtureOfNormals
@@ -140,8 +141,7 @@ def _climb(
 
 
 def _check_ascent(model, xs, ys, prior, *, epochs: int, batch_size: int, learning_rate: float) -> None:
-    if epochs < 1:
-        raise ValueError(f"`fit_prior(epochs={epochs})`: at least one epoch is needed; pass epochs >= 1")
+    check_counts("fit_prior", epochs=epochs)
     if not 1 <= batch_size <= len(xs):
         raise ValueError(f"`fit_prior(batch_size={batch_size})`: pass 1 to {len(xs)}, the number of examples")
     if not 0 < learning_rate < float("inf"):
