@@ -145,10 +145,12 @@ def test_fit_refuses_what_cannot_judge_this_model_before_anything_compiles(optio
         zoo.fit(model, XS, batch_size=8, progress=False, key=KEY, **options)
 
 
-def test_bound_refuses_an_objective_that_is_no_scalar():
+def test_bound_takes_a_function_of_several_numbers():
     model = zoo.MLPVAE(3, 2, networks=SMALL, key=KEY)
-    with pytest.raises(ValueError, match="a scalar for the draws of one example, got .* .2,."):
-        zoo.bound(model, XS, objective=lambda draws: draws.log_weight, k=2, key=KEY)
+    both = lambda draws: jnp.stack([objectives.elbo(draws), objectives.iwae(draws)])
+    values = zoo.bound(model, XS[:4], objective=both, k=2, key=KEY)
+    for i, one in enumerate((objectives.elbo, objectives.iwae)):
+        np.testing.assert_allclose(values[:, i], zoo.bound(model, XS[:4], objective=one, k=2, key=KEY), rtol=1e-6)
 
 
 def test_dropout_is_random_in_training_and_gone_when_frozen():

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._checks import check_counts, check_scalar
+from .._checks import check_counts
 from .._custom_types import Scalar
 from .._draws import Draws
 from ..models import AbstractVAE, draw_keys
@@ -96,17 +96,18 @@ def bound(
     xs: Array | np.ndarray,
     *,
     ys: Array | np.ndarray | None = None,
-    objective: Callable[[Draws], Scalar],
+    objective: Callable[[Draws], Array],
     k: int = 1,
     observe: Callable | None = None,
     progress: bool = False,
     key: PRNGKeyArray,
-) -> Float[Array, " n"]:
+) -> Float[Array, " n ..."]:
     """The value of an objective for each example, in nats.
 
     **Arguments:** `objective`: one of `zoo.objectives`; the others as in `log_likelihood`.
 
-    **Returns:** one value for each example, `(n,)`. It bounds the log-likelihood if the objective does.
+    **Returns:** one value for each example, `(n,)`. It bounds the log-likelihood if the objective does. Of a function
+    that gives several numbers for the draws of one example, `(n, ...)`.
 
     **Raises:** as `log_likelihood`.
     """
@@ -118,4 +119,4 @@ def bound(
 
 
 def _judge_draws(model, x, *, objective, k, key):
-    return check_scalar("bound(objective=...)", objective(model.draw(x, k=k, key=key)))
+    return objective(model.draw(x, k=k, key=key))
