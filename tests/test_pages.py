@@ -41,7 +41,11 @@ def few_images(tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_the_code_of_a_page_runs(page, few_images):
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert blocks
     names: dict = {}
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         for block in blocks:
             exec(compile(block, page.name, "exec"), names)
+    numbers = {name: np.asarray(value) for name, value in names.items() if isinstance(value, float | jax.Array)
+               and jax.numpy.issubdtype(jax.numpy.result_type(value), jax.numpy.floating)}  # fmt: skip
+    assert [name for name, value in numbers.items() if not np.isfinite(value).all()] == []
