@@ -29,10 +29,9 @@ class Job(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        import equinox as eqx
         import jax
 
-        return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(self.model, eqx.is_inexact_array)))
+        return sum(leaf.size for leaf in jax.tree.leaves(self.model))
 
 
 def prepare(settings: Train, dataset: "zoo.data.DataSet", mesh: Any) -> Job:
@@ -71,7 +70,6 @@ def options_to_sweep(settings: Train, examples: int, **numbers: Any) -> dict[str
 
     steps = _steps(settings, examples)
     chosen = SimpleNamespace(**(vars(settings) | numbers))  # a sweep's numbers are traced, which settings cannot be
-
     return dict(
         objective=build.objective(chosen),
         penalties=build.penalties(chosen, examples),

@@ -151,17 +151,11 @@ def _harmless(value: Any, module: str, name: str) -> bool:
         known = isinstance(value, type(jnp.float32)) or is_namedtuple_class(value)
         return known or issubclass(value, eqx.Module)
     place = module if module.startswith("jax.") else own
-    return (
-        (callable(value) or is_namedtuple_class(type(value)) or _is_constant(value))
-        and (not isinstance(value, eqx.Module) or _is_constant(value))
-        and _within(place, _FUNCTIONS)
-        and name not in _TOUCHES_FILES
-    )
-
-
-def _is_constant(value: Any) -> bool:
-    """Whether it is a Module that nothing can be trained in, such as `zoo.likelihoods.bernoulli`."""
-    return isinstance(value, eqx.Module) and not jax.tree.leaves(value)
+    if isinstance(value, eqx.Module):
+        usable = not jax.tree.leaves(value)  # a constant, such as `zoo.likelihoods.bernoulli`
+    else:
+        usable = callable(value) or is_namedtuple_class(type(value))
+    return usable and _within(place, _FUNCTIONS) and name not in _TOUCHES_FILES
 
 
 def _home(value: Any) -> str:
