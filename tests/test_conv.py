@@ -1,3 +1,4 @@
+import functools
 import os
 import subprocess
 import sys
@@ -121,13 +122,23 @@ CASES = {
 EVERY_USE = ["3x3", "stride 2, odd size", "upsampled 3x3"]
 
 
+def uses_of(case):
+    return every_use if case in EVERY_USE else fewer_uses
+
+
+@functools.cache
+def fast_in_float64(case, uses):
+    (ours, _), sizes = CASES[case]
+    with jax.enable_x64(True):
+        return jax.jit(uses(ours))(*operands(*sizes, jnp.float64))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_equals_plain_autodiff_in_float64(case):
-    (ours, plain), sizes = CASES[case]
-    uses = every_use if case in EVERY_USE else fewer_uses
+    (_, plain), sizes = CASES[case]
     with jax.enable_x64(True):
-        arguments = operands(*sizes, jnp.float64)
-        assert_close(jax.jit(uses(ours))(*arguments), jax.jit(uses(plain))(*arguments), 1e-12)
+        expected = jax.jit(uses_of(case)(plain))(*operands(*sizes, jnp.float64))
+    assert_close(fast_in_float64(case, uses_of(case)), expected, 1e-12)
 
 
 @pytest.mark.parametrize("case", ["3x3", "upsampled 3x3"])
@@ -149,13 +160,10 @@ def in_a_scan(function):
 @pytest.mark.parametrize("case", CASES)
 def test_the_plain_form_equals_the_fast_one_in_float64(case):
     (ours, _), sizes = CASES[case]
-    with jax.enable_x64(True):
-        arguments = operands(*sizes, jnp.float64)
-        for uses in [fewer_uses, in_a_scan] + [every_use] * (case in EVERY_USE):
-            fast = jax.jit(uses(ours))
-            expected = fast(*arguments)
-            with plain_convolutions():
-                assert_close(fast(*arguments), expected, 1e-12)
+    for uses in (uses_of(case), in_a_scan):
+        expected = fast_in_float64(case, uses)
+        with jax.enable_x64(True), plain_convolutions():
+            assert_close(jax.jit(uses(ours))(*operands(*sizes, jnp.float64)), expected, 1e-12)
 
 
 @pytest.mark.parametrize("case", ["3x3", "stride 2, odd size", "upsampled 3x3"])
@@ -163,9 +171,10 @@ def test_the_plain_form_equals_the_fast_one_in_float32(case):
     function = CASES[case][0][0]
     arguments = operands(8, 8, 16, 8, 3, 3, jnp.float32)
     for uses in (fewer_uses, in_a_scan):
-        fast = uses(function)(*arguments)
+        fast = jax.jit(uses(function))
+        expected = fast(*arguments)
         with plain_convolutions():
-            assert_close(uses(function)(*arguments), fast, 5e-6)
+            assert_close(fast(*arguments), expected, 5e-6)
 
 
 @pytest.mark.parametrize("function", [conv, upsample_conv])
@@ -198,7 +207,7 @@ import sys
 import equinox, jax, jax.extend.core, jax.interpreters.mlir, jax.numpy as jnp, jax.random as jr, optax
 del jax.extend.core.Primitive, jax.interpreters.mlir.register_lowering
 import zoo
-model = zoo.ConvVAE((1, 8, 8), 2, key=jr.key(0))
+model = equinox.filter_jit(lambda: zoo.ConvVAE((1, 8, 8), 2, width_size=2, key=jr.key(0)))()
 fit = zoo.fit(model, jnp.zeros((8, 8, 8, 1)).transpose(0, 3, 1, 2), objective=zoo.objectives.iwae, k=2,
     optimiser=optax.adam(1e-3), batch_size=8, epochs=1, progress=False, key=jr.key(1))
 assert jnp.isfinite(fit.history[-1]["loss"])
@@ -215,9 +224,11 @@ def test_the_environment_variable_trains_without_the_fast_form(value, plain):
 
 
 def kernel_gradient_in_float64(x, g, padding):
-    with jax.enable_x64(True):
-        x, g = (jnp.asarray(np.asarray(a), jnp.float64) for a in (x, g))
-        return jax.jit(xla_kernel_gradient, static_argnames="padding")(x, g, padding=padding)
+    """What 3x3 kernels do to the outputs, by the definition."""
+    x, g = np.asarray(np.pad(x, ((0, 0), *padding, (0, 0))), np.float64), np.asarray(g, np.float64)
+    height, width = g.shape[1:3]
+    seen = lambda a, b: np.tensordot(x[:, a : a + height, b : b + width], g, axes=((0, 1, 2), (0, 1, 2)))
+    return np.array([[seen(a, b) for b in range(3)] for a in range(3)])
 
 
 @pytest.mark.parametrize("height, width", [(8, 12), (7, 9), (2, 1)])
@@ -238,7 +249,7 @@ def test_minimal_filtering_is_used_and_rounds_no_more_than_a_convolution():
     x = jnp.asarray(np.abs(random.normal(size=(32, 28, 28, 32))), jnp.float32)
     g = jnp.asarray(random.normal(size=(32, 28, 28, 32)), jnp.float32)
     gradient = jax.jit(cpu_kernel_gradient, static_argnames="padding")
-    exact = np.asarray(kernel_gradient_in_float64(x, g, ((1, 1), (1, 1))))
+    exact = kernel_gradient_in_float64(x, g, ((1, 1), (1, 1)))
     error = np.max(np.abs(gradient(x, g, padding=((1, 1), (1, 1))) - exact)) / np.max(np.abs(exact))
     assert error < 2e-6  # 4e-6 with the usual points 0, 1, -1, 2, -2
     uses = lambda *operands: "dot_general" in gradient.lower(*operands, padding=((1, 1), (1, 1))).as_text()
@@ -276,7 +287,7 @@ def test_an_upsampled_convolution_takes_nine_products_for_sixteen():
 def test_equals_the_definition():
     x, kernel = (np.asarray(a, np.float64) for a in operands(5, 4, 2, 3, 3, 5, jnp.float32)[:2])
     with jax.enable_x64(True):
-        y = np.asarray(conv(jnp.asarray(x[0, 0]), jnp.asarray(kernel)))
+        y = np.asarray(jax.jit(conv)(x[0, 0], kernel))
     assert np.max(np.abs(y - brute_force(x[0, 0], kernel))) < 1e-13
 
 
@@ -301,13 +312,17 @@ def test_under_equinox_ensembles_and_loops():
             return conv(x, self.kernel)
 
     xs, _, kernels = operands(5, 5, 3, 3, 3, 3, jnp.float32)
-    layers = eqx.filter_vmap(Layer)(kernels)
     loss = lambda layer, x: jnp.sum(jax.vmap(layer)(x) ** 2)
-    gradients = eqx.filter_vmap(eqx.filter_grad(loss))(layers, xs)
-    mapped = lax.map(lambda pair: eqx.filter_grad(loss)(Layer(pair[0]), pair[1]).kernel, (kernels, xs))
     plain = jax.grad(lambda k, x: jnp.sum(jax.vmap(plain_conv, in_axes=(0, None))(x, k) ** 2))
-    expected = jnp.stack([plain(k, x) for k, x in zip(kernels, xs)])
-    assert_close(gradients.kernel, expected, 5e-6)
+
+    @jax.jit
+    def three_ways(xs, kernels):
+        gradients = eqx.filter_vmap(eqx.filter_grad(loss))(eqx.filter_vmap(Layer)(kernels), xs)
+        mapped = lax.map(lambda pair: eqx.filter_grad(loss)(Layer(pair[0]), pair[1]).kernel, (kernels, xs))
+        return gradients.kernel, mapped, jnp.stack([plain(k, x) for k, x in zip(kernels, xs)])
+
+    gradients, mapped, expected = three_ways(xs, kernels)
+    assert_close(gradients, expected, 5e-6)
     assert_close(mapped, expected, 5e-6)
 
 
@@ -315,10 +330,14 @@ def test_the_other_platforms_form():
     # Without a GPU here, its lowering can still be made, and its kernel's gradient run on the CPU.
     xs, kernel, kernels = operands(6, 5, 3, 4, 3, 5, jnp.float32)
     padding = ((1, 1), (2, 2))
-    gradient = jax.grad(energy(jax.vmap(conv, in_axes=(0, None))), argnums=1)
-    g = jnp.cos(jax.vmap(conv, in_axes=(0, None))(xs[0], kernel))
-    actual = jax.jit(xla_kernel_gradient, static_argnames="padding")(xs[0], g, padding=padding)
-    assert_close(actual, jax.jit(gradient)(xs[0], kernel), 5e-6)
+    stack = jax.vmap(conv, in_axes=(0, None))
+
+    @jax.jit
+    def both(x, kernel):
+        g = jnp.cos(stack(x, kernel))
+        return xla_kernel_gradient(x, g, padding=padding), jax.grad(energy(stack), argnums=1)(x, kernel)
+
+    assert_close(*both(xs[0], kernel), 5e-6)
     uses = jax.jit(every_use(conv)).trace(xs, kernel, kernels)
     assert "while" in uses.lower(lowering_platforms=("cpu",)).as_text()
     assert "while" not in uses.lower(lowering_platforms=("cuda",)).as_text()
@@ -370,10 +389,14 @@ def test_two_devices(with_devices):
 
 def test_the_default_training_step_computes_and_holds_no_more_than_it_did():
     """The command line's default model, eight images to a step. Unlike times, these numbers are no matter of load."""
-    prior = zoo.priors.MixtureOfNormals(8, 64, key=jr.key(0))
-    model = zoo.ConvVAE((1, 28, 28), 8, prior=prior, key=jr.key(0))
     adam = optax.adam(1e-3)
-    state = zoo.TrainState(model, adam, key=jr.key(1))
+
+    def start():
+        prior = zoo.priors.MixtureOfNormals(8, 64, key=jr.key(0))
+        model = zoo.ConvVAE((1, 28, 28), 8, prior=prior, key=jr.key(0))
+        return zoo.TrainState(model, adam, key=jr.key(1))
+
+    state = eqx.filter_jit(start)()
     lowered = zoo.step.lower(state, jnp.zeros((8, 1, 28, 28)), objective=zoo.objectives.elbo, optimiser=adam)
     compiled = lowered.compile().compiled
     # XLA counts a loop's body once, and so a share of the kernels' gradients only.

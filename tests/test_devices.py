@@ -22,7 +22,7 @@ RUNS = """
 import json, sys, tempfile
 import jax, numpy as np, optax
 import zoo
-model = zoo.MLPVAE(3, 2, width_size=16, depth=1, likelihood=zoo.likelihoods.gaussian(), key=jax.random.key(0))
+model = zoo.MLPVAE(3, 2, depth=0, likelihood=zoo.likelihoods.gaussian(), key=jax.random.key(0))
 xs = np.random.default_rng(1).normal(size=(160, 3)).astype(np.float32)
 adam = optax.adam(1e-2)
 def train(devices, **options):

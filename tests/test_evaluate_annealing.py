@@ -76,7 +76,7 @@ def sandwich_of_trained_model(*, n, latent_size, epochs, examples, **settings):
 
 def test_the_sandwich_closes_on_a_trained_model():
     lower, upper, gap = sandwich_of_trained_model(
-        n=8, latent_size=2, epochs=1, examples=1000, steps=100, leapfrogs=5, chains=8
+        n=8, latent_size=2, epochs=1, examples=1000, steps=60, leapfrogs=4, chains=8
     )
     assert -600 < lower < -100
     assert -3 * gap.standard_error - 1e-3 < upper - lower < 1
