@@ -18,12 +18,12 @@ key, pixels = jr.key(0), np.random.default_rng(0).integers(0, 256, (32, 1, 8, 8)
 points = np.random.default_rng(0).normal(size=(32, 3))
 vq = zoo.VQVAE((1, 8, 8), codebook_size=4, code_size=2, width_size=2, key=key)
 small = dict(width_size=4, depth=1, key=key)
-mlp = zoo.MLPVAE(3, 2, prior=zoo.priors.MixtureOfNormals(2, 3, key=key), **small)
+mixture = zoo.priors.MixtureOfNormals(2, 3, key=key)
 jobs = [
-    (zoo.ConvVAE((1, 4, 4), 2, width_size=8, key=key), pixels[..., :4, :4], zoo.data.dequantise, ()),
+    (zoo.ConvVAE((1, 8, 8), 2, width_size=8, key=key), pixels, zoo.data.dequantise, ()),
     (vq, pixels, zoo.data.binarise, (zoo.penalties.commitment,)),
-    (mlp, points.astype(np.float32), None, ()),
-    (mlp, points, None, ()),
+    (zoo.MLPVAE(3, 2, **small), points.astype(np.float32), None, ()),
+    (zoo.MLPVAE(3, 2, prior=mixture, **small), points, None, ()),
 ]
 for model, xs, observe, penalties in jobs:
     model = zoo.fit(
