@@ -1,8 +1,10 @@
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
+from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree, Shaped
 
@@ -90,6 +92,7 @@ class Proposal(eqx.Module):
     - `log_likelihood`: z of one draw to $\log p(x \mid z)$, run under `vmap` with the axis name `"k"`.
     - `log_prior`: z of one draw to $\log p(z)$.
     - `kl`: as in `Draws`.
+    - `trail`: what the posterior's `draw` gave with each z, or `None`: `posteriors.AbstractTracedPosterior`.
     """
 
     z: PyTree[Shaped[Array, " k ..."]]
@@ -97,6 +100,7 @@ class Proposal(eqx.Module):
     log_likelihood: Callable[[PyTree], Scalar]
     log_prior: Callable[[PyTree], Scalar]
     kl: Scalar | None = None
+    trail: Any = None
 
     @property
     def recorded_posterior(self) -> Any:
@@ -109,10 +113,31 @@ class Proposal(eqx.Module):
             z=self.z,
             log_likelihood=over_draws(self.log_likelihood)(self.z),
             log_prior=over_draws(self.log_prior)(self.z),
-            log_posterior=over_draws(self.posterior.log_prob)(self.z),
+            log_posterior=self._log_posterior(),
             kl=self.kl,
             posterior=self.recorded_posterior,
         )
+
+    def _log_posterior(self) -> Float[Array, " k"] | None:
+        if self.trail is None:
+            return over_draws(self.posterior.log_prob)(self.z)
+        return over_draws(self.posterior.log_prob_along)(self.z, self.trail)
+
+    def log_posterior_at(self, z: PyTree[Shaped[Array, " k ..."]], posterior: Any) -> Float[Array, " k"] | None:
+        r"""$\log q(z_i \mid x)$ of these draws as a function of where they are, whichever way they came.
+
+        **Arguments:** `z`, `posterior`: those of the proposal, for another derivative: held fixed, or through a gate.
+        """
+        moved = dataclasses.replace(self, z=z, posterior=posterior, trail=self._trace_back(z, posterior))
+        return moved._log_posterior()
+
+    def at_rest(self) -> "Proposal":
+        """The same proposal with the latents as constants; its densities keep their parameters."""
+        z = lax.stop_gradient(self.z)
+        return dataclasses.replace(self, z=z, trail=self._trace_back(z, self.posterior))
+
+    def _trace_back(self, z: PyTree, posterior: Any) -> Any:
+        return None if self.trail is None else over_draws(posterior.trace_back)(z, self.trail)
 
 
 def over_draws(function: Callable) -> Callable:

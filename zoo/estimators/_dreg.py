@@ -46,11 +46,11 @@ def dreg(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
     """
     check_pathwise("estimators.dreg", proposal)
     k = jax.tree.leaves(proposal.z)[0].shape[0]
-    densities = (proposal.log_likelihood, proposal.log_prior, hold(proposal.posterior).log_prob)
+    log_posterior = lambda z: proposal.log_posterior_at(z, hold(proposal.posterior))
     terms, notes = [], []
-    for density in densities:
+    for density in (over_draws(proposal.log_likelihood), over_draws(proposal.log_prior), log_posterior):
         z, note = port(proposal.z, k)
-        terms.append(over_draws(density)(z))
+        terms.append(density(z))
         notes.append(note)
     draws = Draws(proposal.z, *terms, kl=proposal.kl, posterior=proposal.recorded_posterior)
     constant = _with_terms(draws, hold(tuple(terms)))

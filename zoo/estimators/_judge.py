@@ -18,16 +18,9 @@ def hold(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
-def held_latents(proposal: Proposal) -> Proposal:
-    """The same proposal with the latents as constants; its densities keep their parameters."""
-    return eqx.tree_at(lambda p: p.z, proposal, hold(proposal.z))
-
-
 def judge(objective: Objective, draws: Draws, proposal: Proposal) -> Scalar:
     """The objective's value, `draws.fixed()` being within its reach."""
-    return check_scalar(
-        "objective", objective(dataclasses.replace(draws, rescore=lambda: held_latents(proposal).score()))
-    )
+    return check_scalar("objective", objective(dataclasses.replace(draws, rescore=lambda: proposal.at_rest().score())))
 
 
 def check_reparameterised(call: str, proposal: Proposal) -> None:

@@ -2,7 +2,7 @@ import dataclasses
 
 from .._custom_types import Scalar
 from .._draws import Draws, Proposal
-from ._judge import Objective, check_reparameterised, held_latents, judge
+from ._judge import Objective, check_reparameterised, judge
 
 
 def reparameterised(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
@@ -44,7 +44,7 @@ def detached(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
 
     Bornschein and Bengio, 2015, [Reweighted wake-sleep](https://arxiv.org/abs/1406.2751), section 2.
     """
-    fixed = held_latents(proposal)
+    fixed = proposal.at_rest()
     draws = fixed.score()
     # Penalties may still move z.
     return judge(objective, draws, fixed), dataclasses.replace(draws, z=proposal.z)

@@ -1,7 +1,7 @@
 import dataclasses
 
 from .._custom_types import Scalar
-from .._draws import Draws, Proposal, over_draws
+from .._draws import Draws, Proposal
 from ._judge import Objective, check_pathwise, hold, judge
 
 
@@ -19,7 +19,7 @@ def stl(objective: Objective, proposal: Proposal) -> tuple[Scalar, Draws]:
     algorithm 2.
     """
     check_pathwise("estimators.stl", proposal)
-    draws = dataclasses.replace(
-        proposal.score(), log_posterior=over_draws(hold(proposal.posterior).log_prob)(proposal.z)
-    )
+    draws = proposal.score()
+    log_posterior = proposal.log_posterior_at(proposal.z, hold(proposal.posterior))
+    draws = dataclasses.replace(draws, log_posterior=log_posterior)
     return judge(objective, draws, proposal), draws

@@ -154,7 +154,7 @@ def _optimise_posterior(model, x, posterior, *, steps, draws, optimiser, key):
         fixed = eqx.combine(lax.stop_gradient(parameters), rest)
         proposal = model.propose(x, moving, keys)
         joint = over_draws(lambda z: proposal.log_likelihood(z) + proposal.log_prior(z))(proposal.z)
-        return -jnp.mean(joint - over_draws(fixed.log_prob)(proposal.z))
+        return -jnp.mean(joint - proposal.log_posterior_at(proposal.z, fixed))
 
     def step(state, i):
         parameters, opt_state = state

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..models import AbstractVAE, HierarchicalVAE, draw_keys
+from ..posteriors import draw_from
 from ._alive import draws_alive
 from ._checks import check_evaluation, check_finite, check_weights
 from ._examples import map_examples
@@ -61,7 +62,8 @@ def _terms(model, x, *, k, key):
     posterior = model.posterior(x)
 
     def one(key):
-        z = posterior.sample(key=key)
-        return posterior.log_probs(z) - model.prior.log_probs(z)
+        z, trail = draw_from(posterior, key=key)
+        log_probs = posterior.log_probs(z) if trail is None else posterior.log_probs(z, trail)
+        return log_probs - model.prior.log_probs(z)
 
     return jnp.mean(jax.vmap(one)(draw_keys(key, k)), axis=0)

@@ -12,3 +12,4 @@ from ._compose import (
 from ._coupling import Coupling as Coupling
 from ._masked_autoregressive import MaskedAutoregressive as MaskedAutoregressive
 from ._planar import Planar as Planar
+from ._trace_back import trace_back as trace_back

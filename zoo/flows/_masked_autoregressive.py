@@ -42,7 +42,7 @@ class MaskedAutoregressive(AbstractBijection):
     def _shift_and_log_scale(self, z: Vector) -> tuple[Vector, Vector]:
         """t and s; entry i depends on the entries of z before i."""
         for i, (layer, mask) in enumerate(zip(self.layers, _masks(z.size, self.layers[0].bias.size), strict=True)):
-            z = (jnp.tanh(z) if i else z) @ (layer.weight * mask) + layer.bias
+            z = (jnp.tanh(z) if i else z) @ (layer.weight * mask.astype(layer.weight.dtype)) + layer.bias
         shift, log_scale = jnp.split(z, 2)
         return shift, soft_clip(log_scale)
 
@@ -70,5 +70,4 @@ def _masks(latent_size: int, width_size: int) -> tuple[np.ndarray, np.ndarray, n
         hidden[:, None] <= hidden[None],
         hidden[:, None] < outputs[None],
     )
-    first, second, third = (mask.astype(np.float32) for mask in seen)
-    return first, second, third
+    return seen

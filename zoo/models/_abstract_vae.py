@@ -13,7 +13,7 @@ from .._checks import check_counts
 from .._draws import Draws, Proposal, over_draws
 from ..likelihoods import Likelihood
 from ..nn import Partitioned, give_keys
-from ..posteriors import AbstractPosterior
+from ..posteriors import AbstractPosterior, draw_from
 from ..priors import AbstractBorrowingPrior, AbstractPrior
 
 
@@ -57,12 +57,14 @@ class AbstractVAE(eqx.Module):
         """
         prior = self.latent_prior
         check_spaces(self, posterior, prior)
+        z, trail = over_draws(lambda key: draw_from(posterior, key=key))(keys)
         return Proposal(
-            z=over_draws(lambda key: posterior.sample(key=key))(keys),
+            z=z,
             posterior=posterior,
             log_likelihood=lambda z: self.likelihood.log_prob(self.decode(z), x),
             log_prior=prior.log_prob,
             kl=posterior.kl(prior),
+            trail=trail,
         )
 
     def __repr__(self) -> str:

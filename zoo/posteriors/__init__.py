@@ -18,4 +18,5 @@ from ._posterior import (
     as_family as as_family,
 )
 from ._quantised import Quantised as Quantised
+from ._traced import AbstractTracedPosterior as AbstractTracedPosterior, draw_from as draw_from
 from ._von_mises_fisher import VonMisesFisher as VonMisesFisher

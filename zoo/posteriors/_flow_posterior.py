@@ -1,24 +1,36 @@
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
-from ..flows import AbstractBijection, Bijection, Coupling, log_prob_through, sample_through, stack
+from ..flows import AbstractBijection, Bijection, Coupling, log_prob_through, stack, trace_back
 from ..spaces import Euclidean
 from ._diagonal_normal import DiagonalNormal
-from ._posterior import AbstractPosterior, Traits
+from ._posterior import Traits
+from ._traced import AbstractTracedPosterior
 
 
-class FlowedNormal(AbstractPosterior):
+class Trail(NamedTuple):
+    r"""Where a draw entered the flow, and $\log |\det|$ of the way from there."""
+
+    start: Float[Array, " latent"]
+    log_det: Scalar
+
+
+class FlowedNormal(AbstractTracedPosterior):
     r"""A normal with independent dimensions, pushed through a bijection f.
 
     $$z = f(\mu + \sigma \odot \epsilon), \qquad
       \log q(z) = \log N(f^{-1}(z);\ \mu, \sigma^2) + \log \left|\det \frac{\partial f^{-1}(z)}{\partial z}\right|$$
 
-    `log_prob` inverts the flow, so it is right for every z and not only for its own samples, and the
-    flow's parameters can be held fixed in it (`zoo.estimators.stl`, `zoo.estimators.dreg`). `mean` is the
-    point $f(\mu)$: E[z] has no closed form, and this is not it.
+    A draw keeps its epsilon and the log-determinant of its way, so that a bound inverts nothing, and estimators
+    that hold the flow's parameters fixed (`zoo.estimators.stl`, `zoo.estimators.dreg`) differentiate the inverse
+    there. `log_prob` inverts the flow, for any z. `mean` is the point $f(\mu)$: E[z] has no closed form, and
+    this is not it.
     """
 
     base: DiagonalNormal
@@ -44,11 +56,30 @@ class FlowedNormal(AbstractPosterior):
         r"""$f(\mu)$, in place of E[z]; it is the median where there is one dimension."""
         return self.flow.forward(self.base.mean)[0]
 
-    def sample(self, *, key: PRNGKeyArray) -> Float[Array, " latent"]:
-        return sample_through(self.flow, self.base, key=key)
+    def draw(self, *, key: PRNGKeyArray) -> tuple[Float[Array, " latent"], Trail]:
+        start = self.base.sample(key=key)
+        z, log_det = self.flow.forward(start)
+        return z, Trail(start, log_det)
+
+    def log_prob_along(self, z: Float[Array, " latent"], trail: Trail) -> Scalar:
+        return self.base.log_prob(trail.start) - trail.log_det
+
+    def trace_back(self, z: Float[Array, " latent"], trail: Trail) -> Trail:
+        start = trace_back(self.flow, z, trail.start)
+        return Trail(start, self.flow.forward(start)[1])
 
     def log_prob(self, z: Float[Array, " latent"]) -> Scalar:
-        return log_prob_through(self.flow, self.base, z)
+        r"""$\log q(z \mid x)$ in nats at any z, through the inverse of the flow.
+
+        It is NaN where the inverse is lost in rounding: where a change of z by four units of rounding, one way or
+        the other, changes the log-density by more than a nat, and by more than 1e-4 of it.
+        """
+        log_prob = log_prob_through(self.flow, self.base, z)
+        flow, base, at, value = lax.stop_gradient((self.flow, self.base, z, log_prob))
+        aside = 4 * jnp.finfo(z.dtype).eps * jnp.where(jnp.arange(z.size) % 2 == 0, at, -at)
+        beside = jax.vmap(lambda z: log_prob_through(flow, base, z))(jnp.stack([at + aside, at - aside]))
+        same = (beside == value) | (jnp.abs(beside - value) <= 1 + 1e-4 * jnp.abs(value))
+        return jnp.where(jnp.all(same), log_prob, jnp.nan)
 
     def kl(self, prior: Any) -> None:
         """`None`: there is no closed form."""
@@ -62,9 +93,9 @@ class FlowPosterior(eqx.Module):
     mean and log-scale of the normal; the flow is one and the same for every x, where Rezende & Mohamed let
     the encoder give its parameters too, and inverse autoregressive flow a context.
 
-    A draw and its density take one pass through a `zoo.flows.Coupling` either way. Through a
-    `zoo.flows.MaskedAutoregressive` (inverse autoregressive flow) the draw takes one pass and the density
-    `latent_size`; through a `zoo.flows.Planar` one scalar equation is solved.
+    A draw and its density take one pass together. The density elsewhere takes one more through a
+    `zoo.flows.Coupling`, `latent_size` passes through a `zoo.flows.MaskedAutoregressive` (inverse autoregressive
+    flow), and one scalar equation for each `zoo.flows.Planar`.
 
     Rezende & Mohamed, "Variational inference with normalizing flows", 2015, section 4; Kingma et al.,
     "Improved variational inference with inverse autoregressive flow", 2016.

@@ -11,9 +11,10 @@ from ..priors import HierarchicalPrior
 from ..spaces import Layers
 from ._diagonal_normal import DiagonalNormal
 from ._posterior import AbstractPosterior, Traits, as_family
+from ._traced import AbstractTracedPosterior, draw_from
 
 
-class BottomUpPosterior(AbstractPosterior):
+class BottomUpPosterior(AbstractTracedPosterior):
     r"""Layers of latents drawn from the data upwards.
 
     $$q(z \mid x) = q(z_1 \mid x) \prod_{l > 1} q(z_l \mid z_{l-1})$$
@@ -56,17 +57,28 @@ class BottomUpPosterior(AbstractPosterior):
             zs.append(self.above(layer, zs[-1]).mean)
         return tuple(zs)
 
-    def sample(self, *, key: PRNGKeyArray) -> tuple[Float[Array, " ..."], ...]:
+    def draw(self, *, key: PRNGKeyArray) -> tuple[tuple[Float[Array, " ..."], ...], Any]:
         first_key, *keys = jr.split(key, len(self.links) + 1)
-        zs = [self.first.sample(key=first_key)]
+        layers = [draw_from(self.first, key=first_key)]
         for layer, key in enumerate(keys, 1):
-            zs.append(self.above(layer, zs[-1]).sample(key=key))
-        return tuple(zs)
+            layers.append(draw_from(self.above(layer, layers[-1][0]), key=key))
+        zs, trails = zip(*layers, strict=True)
+        return zs, None if trails[0] is None else trails
 
-    def log_probs(self, z: tuple[Float[Array, " ..."], ...]) -> Float[Array, " layers"]:
-        """The log-density of each layer given the one below, nats."""
-        links = [self.above(layer, z[layer - 1]).log_prob(z[layer]) for layer in range(1, len(z))]
-        return jnp.stack([self.first.log_prob(z[0]), *links])
+    def log_prob_along(self, z: tuple[Float[Array, " ..."], ...], trail: Any) -> Scalar:
+        return jnp.sum(self.log_probs(z, trail))
+
+    def trace_back(self, z: tuple[Float[Array, " ..."], ...], trail: Any) -> Any:
+        return tuple(one.trace_back(*pair) for one, *pair in zip(self._each(z), z, trail, strict=True))
+
+    def log_probs(self, z: tuple[Float[Array, " ..."], ...], trail: Any = None) -> Float[Array, " layers"]:
+        """The log-density of each layer given the one below, nats; of a draw, by its trail where it has one."""
+        if trail is None:
+            return jnp.stack([one.log_prob(at) for one, at in zip(self._each(z), z, strict=True)])
+        return jnp.stack([one.log_prob_along(*pair) for one, *pair in zip(self._each(z), z, trail, strict=True)])
+
+    def _each(self, z: tuple[Float[Array, " ..."], ...]) -> list[Any]:
+        return [self.first, *(self.above(layer, below) for layer, below in enumerate(z[:-1], 1))]
 
     def log_prob(self, z: tuple[Float[Array, " ..."], ...]) -> Scalar | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         return jnp.sum(self.log_probs(z)) if self.traits.has_density else None
