@@ -10,6 +10,7 @@ from ._arrays import check_codes, check_columns
 
 _SWEEPS = 1000
 _TOLERANCE = 1e-10
+_STANDARD_ERRORS = 3  # that noise comes to once in many hundred factors
 
 
 class DCI(NamedTuple):
@@ -20,7 +21,7 @@ class DCI(NamedTuple):
     - `disentanglement`, `completeness`: from 0 to 1.
     - `informativeness`: the prediction error on held-out codes, the root of the mean square over a factor's standard
       deviation, averaged over the factors: 0 where they are known exactly, 1 where the codes say nothing.
-    - `importance`: R, of each latent for each factor, `(latents, factors)`.
+    - `importance`: R, of each latent for each factor, `(latents, factors)`; 0 for a factor that nothing predicts.
     - `errors`: the prediction error of each factor.
     """
 
@@ -49,8 +50,10 @@ def dci(
 
     with entropies H to the base K and D. The predictor is the paper's first, $\min_w \frac{1}{2n} |y - Zw|^2 +
     \lambda |w|_1$ on codes and factors of variance 1; a categorical factor is predicted as the indicators of its
-    values, and their weights are added up. A factor that nothing predicts counts $C_j = 0$. Being linear, it finds
-    a factor that the codes wind up, such as an angle, uninformative.
+    values, and their weights are added up. A factor that nothing predicts has weights 0 and counts $C_j = 0$: one
+    with a prediction error of 1 or more, or whose held-out covariance with its prediction is not above 0 by three
+    standard errors. The few weights of noise that a penalty leaves would look like order. Being linear, it finds a
+    factor that the codes wind up, such as an angle, uninformative.
 
     **Arguments:**
 
@@ -82,9 +85,10 @@ def dci(
         centre, spread = target[fitted].mean(axis=0), target[fitted].std(axis=0)
         target = (target - centre) / np.where(spread > 0, spread, 1.0)
         weights = lasso(zs[fitted], target[fitted], penalty)
-        residual = target[tested] - zs[tested] @ weights
-        importance.append(np.abs(weights).sum(axis=1))
-        errors.append(np.sqrt(np.sum(residual**2) / np.sum(target[tested] ** 2)))
+        truth, predicted = target[tested], zs[tested] @ weights
+        errors.append(np.sqrt(np.sum((truth - predicted) ** 2) / np.sum(truth**2)))
+        known = errors[-1] < 1 and _is_positive(np.sum(truth * predicted, axis=1))
+        importance.append(np.abs(weights).sum(axis=1) * known)
     return _scores(np.stack(importance, axis=1), np.array(errors))
 
 
@@ -103,6 +107,11 @@ def lasso(
         if np.max(np.abs(weights - before)) < _TOLERANCE:
             break
     return weights
+
+
+def _is_positive(values):
+    """Say whether independent values are above 0 in the mean, beyond the chance of their draw."""
+    return float(values.mean()) > _STANDARD_ERRORS * float(np.std(values)) / np.sqrt(len(values) - 1)
 
 
 def _scores(importance, errors):
