@@ -64,7 +64,9 @@ def mean(logits: Array) -> Array:
     small, u, _ = _arms(logits, SWITCH)
     near = 0.5 + jnp.clip(logits, -SWITCH, SWITCH) * polynomial(table("SLOPE", logits.dtype), u)
     m = folded_mean(logits)
-    return jnp.where(small, near, jnp.where(logits > 0, 1 - m, m))
+    # Strictly inside, as it is, where rounding would make it 0 or 1: beyond 1e38 or 3e7 in float32.
+    limits = jnp.finfo(logits.dtype)
+    return jnp.clip(jnp.where(small, near, jnp.where(logits > 0, 1 - m, m)), limits.tiny, 1 - limits.epsneg)
 
 
 @jax.custom_jvp

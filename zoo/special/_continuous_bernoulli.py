@@ -40,7 +40,7 @@ def cb_mean(logits: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
 
     **Returns:**
 
-    The mean, between 0 and 1, of the shape of `logits`.
+    The mean, strictly between 0 and 1, of the shape of `logits`.
     """
     return mean(logits)
 
