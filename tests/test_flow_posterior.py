@@ -158,7 +158,10 @@ def slopes(family, params, noises, estimator, objective, *, along):
         zs, trails = jax.vmap(draw)(noise)
         weigh = lambda z: -0.01 * jnp.sum((z - 1) ** 2)
         log_prior = priors.StandardNormal(SIZE).log_prob
-        return estimator(objective, Proposal(zs, q, weigh, log_prior, trail=trails if along else None))[0]
+        proposal = Proposal(
+            z=zs, posterior=q, log_likelihood=weigh, log_prior=log_prior, trail=trails if along else None
+        )
+        return estimator(objective, proposal)[0]
 
     gradient = jax.vmap(lambda noise: jax.grad(value)((family, params), noise))(noises)
     return jnp.concatenate([leaf.reshape(len(noises), -1) for leaf in jax.tree.leaves(gradient)], 1)
@@ -168,7 +171,12 @@ def slopes(family, params, noises, estimator, objective, *, along):
 def test_estimators_differentiate_the_inverse_where_the_draw_came_from(how):
     """The truth inverts in float64; an inverse in float32 is off by more than the gradient's length."""
     tree = family("autoregressive", 1.0, 2), jnp.linspace(-0.3, 0.3, 2 * SIZE), jr.normal(jr.key(5), (40, 3, SIZE))
-    rows = lambda tree, along: np.asarray(eqx.filter_jit(slopes)(*tree, *OBJECTIVES[how], along=along), np.float64)
+    estimator, objective = OBJECTIVES[how]
+
+    def rows(tree, along):
+        family, params, noises = tree
+        return np.asarray(eqx.filter_jit(slopes)(family, params, noises, estimator, objective, along=along), np.float64)
+
     got = rows(tree, True)
     with jax.enable_x64(True):
         truth = rows(in_double(tree), False)
