@@ -39,7 +39,7 @@ MAIN_JOB = {
 }
 DRAWN_BY = MAIN_JOB | {"continuous_bernoulli.png": ACCURACY}
 # What the main job's pictures show beside the drawing; its settings are compared one by one.
-NETWORK = ("zoo/models/_conv_vae.py", "zoo/nn/_networks.py", "zoo/nn/_strided.py")
+NETWORK = tuple(f"zoo/{name}.py" for name in ("models/_conv_vae", "nn/_halvings", "nn/_networks", "nn/_strided"))
 FUNCTIONS = ("zoo/special/_cb_cumulants.py", "zoo/special/_continuous_bernoulli.py")
 TABLE = re.compile(r"(?<=and prints\n\n```text\n).*?(?=```\n)", re.DOTALL)
 DATE = re.compile(r"jax [\d.]+, \d{4}-\d\d-\d\d, one run")

@@ -217,7 +217,7 @@ def test_a_fitted_prior_is_the_mean_posterior():
         (lambda: tiny(temperature=0.0), r"temperature=0.0\)"),
         (lambda: tiny(temperature=float("inf"), straight_through=False), "GumbelSoftmax.temperature=inf"),
         (lambda: tiny(prior=priors.UniformCategorical(3, 3)), "in 2 variables of 3 classes, .* in 3 variables of 3"),
-        (lambda: DiscreteVAE((1, 6, 8), key=jr.key(0)), "divide by 4"),
+        (lambda: DiscreteVAE((1, 0, 8), key=jr.key(0)), "of a picture"),
         (lambda: priors.UniformCategorical(2, 1), "num_classes=1"),
         (lambda: priors.Categorical(0, 2), "num_variables=0"),
         (lambda: posteriors.StraightThrough(1), "num_classes=1"),

@@ -139,10 +139,10 @@ def test_a_thousand_combinations_are_sound_or_refused():
 ONCE_REFUSED = [
     (dict(objective="elbo-kl", prior="mixture"), "no closed-form KL"),
     (dict(objective="elbo-kl", prior="normal"), None),
-    (dict(data="two-moons", model="conv"), "sides that divide by 4"),
-    (dict(data="two-moons", model="resnet"), "even sides"),
+    (dict(data="two-moons", model="conv"), "of a picture"),
+    (dict(data="two-moons", model="resnet"), "of a picture"),
     (dict(data="two-moons", model="vq"), r"grid_shape=\(\)"),
-    (dict(data="two-moons", model="mlp", networks="pooled"), "sides that divide by 4"),
+    (dict(data="two-moons", model="mlp", networks="pooled"), "of a picture"),
     (dict(data="two-moons", model="conditional"), "num_classes=None"),
     (dict(data="two-moons", observe="dequantise"), r"values in \[0, 1\]"),
     (dict(data="two-moons", observe="binarise"), r"values in \[0, 1\]"),

@@ -122,15 +122,15 @@ def test_a_residual_block_starts_as_the_identity():
     np.testing.assert_array_equal(block(x), x)
 
 
-@pytest.mark.parametrize("shape, head", [((1, 28, 28), (7, 7)), ((3, 64, 64), (4, 4)), ((1, 8, 24), (4, 12))])
+@pytest.mark.parametrize(
+    "shape, head", [((1, 28, 28), (7, 7)), ((3, 64, 64), (4, 4)), ((1, 8, 24), (4, 6)), ((1, 28, 27), (7, 7))]
+)
 def test_residual_networks_halve_as_far_as_they_can(shape, head):
     networks = nn.residual(width_size=8)
     encoder, decoder = networks.encoder(shape, 5, key=jr.key(0)), networks.decoder(3, shape, key=jr.key(1))
     assert jax.eval_shape(encoder, jnp.zeros(shape)).shape == (5,)
     assert jax.eval_shape(decoder, jnp.zeros(3)).shape == shape
     assert decoder.head_shape[:2] == head
-    with pytest.raises(ValueError, match=r"\(1, 28, 27\)"):
-        networks.encoder((1, 28, 27), 5, key=jr.key(0))
 
 
 @pytest.mark.parametrize(

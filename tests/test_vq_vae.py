@@ -268,7 +268,7 @@ def first_draw(prior):
         (lambda: tiny(codebook_size=1), r"codebook_size=1\).*codebook_size >= 2"),
         (lambda: tiny(code_size=0), "code_size=0"),
         (lambda: tiny(width_size=0), "width_size=0"),
-        (lambda: VQVAE((1, 6, 8), key=jr.key(0)), r"\(1, 6, 8\).*divide by 4"),
+        (lambda: VQVAE((1, 0, 8), key=jr.key(0)), r"\(1, 0, 8\).*of a picture"),
         (lambda: first_draw(UniformCodes((2, 2), 5)), "in 1 x 2 places of 5 codes, .*2 x 2 places of 5"),
         (lambda: first_draw(UniformCodes((1, 2), 4)), "in 1 x 2 places of 5 codes, .*1 x 2 places of 4"),
         (

@@ -100,7 +100,7 @@ def prior(settings: Train, dataset: "zoo.data.DataSet", *, key: Any) -> Any:
         "condition_size": dataset.classes and len(dataset.classes),
         "pseudo_inputs": dataset.train[:COMPONENTS],
         "num_variables": settings.latent_size,
-        "grid_shape": tuple(side // 4 for side in dataset.train.shape[2:]),
+        "grid_shape": zoo.nn.grid_shape(dataset.train.shape[1:]) if dataset.train.ndim > 2 else (),
         "key": key,
     }
     return _construct(names.look_up("prior", settings), options)

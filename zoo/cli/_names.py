@@ -138,7 +138,7 @@ POSTERIORS: Table = {
     ),
 }
 NETWORKS: Table = {
-    "conv": _entry("nn.strided", "two stages of two 3 x 3 convolutions, each at half the sides before", width_size=32),
+    "conv": _entry("nn.strided", "stages of two 3 x 3 convolutions, each at half the sides before", width_size=32),
     "pooled": _entry(
         "nn.convolutional", "the same from full size, with max-pools: the reference network's", width_size=16
     ),

@@ -66,12 +66,12 @@ class ConditionalVAE(AbstractVAE):
     ):
         """**Arguments:**
 
-        - `data_shape`: the shape of one example, `(channels, height, width)` or `(size,)`.
+        - `data_shape`: the shape of one example, `(channels, height, width)`, `(channels, length)` or `(size,)`.
         - `latent_size`: dimensions of z.
         - `num_classes`: for labels 0 to `num_classes - 1`; or else
         - `condition_size`: for labels that are vectors of so many numbers.
         - `networks`: `zoo.nn.strided(...)`, `zoo.nn.fully_connected(...)`, ...; unless given, the first for
-          images and the second for vectors.
+          pictures and signals and the second for vectors.
         - `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
 
         **Raises:** `ValueError` unless exactly one of `num_classes` (at least 2) and `condition_size` (at least 1)

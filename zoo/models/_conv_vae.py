@@ -14,12 +14,13 @@ from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
 class ConvVAE(AbstractNetworkVAE):
-    r"""A convolutional variational autoencoder of images.
+    r"""A convolutional variational autoencoder of pictures and signals of any size.
 
     With w = `width_size`, encoder: halve height and width, two 3 x 3 convolutions to w channels, halve, two
     to 2w, affine. Decoder: affine to 2w images of a quarter of the height and width, two convolutions,
     upsample, two to w channels, and one to the likelihood's parameters in 2 x 2 blocks. GELU throughout
-    (`nn.variance_preserving_gelu`).
+    (`nn.variance_preserving_gelu`). Where a side is longer than 32 there are more such stages, of up to 4w channels,
+    until at most 8 points are left of it.
 
     These learn more in the same time than the networks of the reference notebook, which halve after the
     convolutions (`benchmarks/default_network.py`). Those are, with its layer sizes,
@@ -42,6 +43,7 @@ class ConvVAE(AbstractNetworkVAE):
         latent_size: int = 8,
         *,
         width_size: int | None = None,
+        depth: int | None = None,
         norm: str | None = None,
         networks: Networks | None = None,
         likelihood: Any = likelihoods.continuous_bernoulli,
@@ -51,21 +53,24 @@ class ConvVAE(AbstractNetworkVAE):
     ):
         """**Arguments:**
 
-        - `image_shape`: `(channels, height, width)`; height and width divide by 4.
+        - `image_shape`: `(channels, height, width)` of a picture, or `(channels, length)` of a signal.
         - `latent_size`: dimensions of z.
         - `width_size`: channels of the networks' first stage, 32 unless given; of its second twice as many.
+        - `depth`: how often sides are halved, chosen by their length unless given.
         - `norm`: after each convolution: `"none"`, `"group"`, or `"batch"` (then `zoo.freeze` before scoring).
-        - `networks`: others in place of `zoo.nn.strided(width_size=..., norm=...)`, such as `zoo.nn.convolutional()`.
+        - `networks`: others in place of `zoo.nn.strided(width_size=..., depth=..., norm=...)`, such as
+          `zoo.nn.convolutional()`.
         - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
         - `prior`: one of `zoo.priors`; `StandardNormal(latent_size)` unless given.
         - `posterior`: one of the families in `zoo.posteriors`; decides how many numbers the encoder puts out.
         - `key`: for the initial weights.
 
-        **Raises:** `ValueError` where a side does not divide by 4 or `latent_size` is below 1, where `networks` come
-        with a `width_size` or `norm` beside them, and where the prior and the posterior live in different spaces.
+        **Raises:** `ValueError` for data that are neither pictures nor signals, sizes below 1, a `depth` of more
+        halvings than leave a single point, where `networks` come with a `width_size`, `depth` or `norm` beside them,
+        and where the prior and the posterior live in different spaces.
         """
         check_counts("ConvVAE", latent_size=latent_size)
-        networks = choose_networks("ConvVAE", networks, strided, width_size=width_size, norm=norm)
+        networks = choose_networks("ConvVAE", networks, strided, width_size=width_size, depth=depth, norm=norm)
         self.encoder, self.decoder = build_networks(
             networks, image_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key
         )

@@ -50,11 +50,11 @@ class DiscreteVAE(AbstractVAE):
     ):
         r"""**Arguments:**
 
-        - `data_shape`: the shape of one example, `(channels, height, width)` or `(size,)`.
+        - `data_shape`: the shape of one example, `(channels, height, width)`, `(channels, length)` or `(size,)`.
         - `num_variables`: latent variables, at least 1.
         - `num_classes`: the classes of each, at least 2.
         - `networks`: `zoo.nn.strided(...)`, `zoo.nn.fully_connected(...)`, ...; unless given, the first for
-          images and the second for vectors.
+          pictures and signals and the second for vectors.
         - `likelihood`: one of `zoo.likelihoods`.
         - `prior`: `priors.UniformCategorical(num_variables, num_classes)` unless given; `priors.Categorical` learns.
         - `temperature`: $\tau > 0$ of the relaxation that gradients go through.

@@ -153,7 +153,7 @@ class HierarchicalVAE(AbstractVAE):
     ):
         """**Arguments:**
 
-        - `data_shape`: the shape of one example, `(channels, height, width)` or `(size,)`.
+        - `data_shape`: the shape of one example, `(channels, height, width)`, `(channels, length)` or `(size,)`.
         - `latent_sizes`: dimensions of each layer, next to the data first.
         - `inference`: `BottomUp` or `TopDown`.
         - `networks`: between the data and the first layer: `zoo.nn.strided(...)`,

@@ -14,11 +14,12 @@ from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
 class ResNetVAE(AbstractNetworkVAE):
-    r"""A variational autoencoder of images with residual networks, deeper than `ConvVAE` at the same width.
+    r"""A variational autoencoder of pictures and signals with residual networks, deeper than `ConvVAE` of the same
+    width.
 
     The encoder halves height and width, with `depth` residual blocks after each halving and twice the
-    channels, as long as both sides are even and at least 8: twice at 28 x 28, four times at 64 x 64. The
-    decoder mirrors it, by nearest-neighbour upsampling. No normalisation, so no `freeze`.
+    channels, up to four times as many, until at most 7 points are left of a side: twice at 28 x 28, four times at
+    64 x 64. The decoder mirrors it, by nearest-neighbour upsampling. No normalisation, so no `freeze`.
 
     He et al., "Identity mappings in deep residual networks", 2016; Kingma & Welling, "Auto-Encoding
     Variational Bayes", 2014.
@@ -46,13 +47,13 @@ class ResNetVAE(AbstractNetworkVAE):
     ):
         """**Arguments:**
 
-        - `image_shape`: `(channels, height, width)`, even sides of at least 8.
+        - `image_shape`: `(channels, height, width)` of a picture, or `(channels, length)` of a signal.
         - `width_size`: channels after the first halving, 32 unless given.
         - `depth`: residual blocks to a stage, 1 unless given.
         - `networks`: others in place of `zoo.nn.residual(width_size=..., depth=...)`.
         - `latent_size`, `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
 
-        **Raises:** `ValueError` for sides that are odd or below 8, and sizes below 1.
+        **Raises:** `ValueError` for data that are neither pictures nor signals, and sizes below 1.
         """
         check_counts("ResNetVAE", latent_size=latent_size)
         networks = choose_networks("ResNetVAE", networks, residual, width_size=width_size, depth=depth)

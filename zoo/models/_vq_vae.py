@@ -17,7 +17,7 @@ from ._network_vae import choose_networks
 
 
 class VQVAE(AbstractVAE):
-    r"""A vector-quantised autoencoder of images: z is a grid of codes, each a vector of a learned codebook.
+    r"""A vector-quantised autoencoder of pictures and signals: z is a grid of codes, vectors of a learned codebook.
 
     $$\log p(x) \geq \log p(x \mid z(x)) + \log p(z(x)), \qquad z_i(x) = \arg\min_j \|e_i(x) - c_j\|^2$$
 
@@ -52,6 +52,7 @@ class VQVAE(AbstractVAE):
         codebook_size: int = 512,
         code_size: int = 64,
         width_size: int | None = None,
+        depth: int | None = None,
         networks: Networks | None = None,
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
@@ -59,24 +60,25 @@ class VQVAE(AbstractVAE):
     ):
         """**Arguments:**
 
-        - `image_shape`: `(channels, height, width)`; height and width divide by 4, and the grid has a quarter of each,
-          unless other networks are given.
+        - `image_shape`: `(channels, height, width)` of a picture, or `(channels, length)` of a signal.
         - `codebook_size`: K, how many codes there are, at least 2.
         - `code_size`: dimensions of a code's vector, at least 1.
         - `width_size`: channels of each network's first stage, 32 unless given; of its second twice as many.
-        - `networks`: others in place of `zoo.nn.grid(width_size=...)`: the encoder makes of an image a grid of vectors
-          `(height, width, code_size)`, and the decoder an image of such a grid.
+        - `depth`: how often sides are halved, chosen by their length unless given. The grid has the shape
+          `zoo.nn.grid_shape(image_shape, depth=depth)`, 7 x 7 for 28 x 28.
+        - `networks`: others in place of `zoo.nn.grid(width_size=..., depth=...)`: the encoder makes of an image a grid
+          of vectors `(height, width, code_size)`, and the decoder an image of such a grid.
         - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
         - `prior`: `priors.UniformCodes` unless given; `priors.Autoregressive` of the grid's shape is learned.
         - `key`: for the initial weights.
 
-        **Raises:** `ValueError` where a side does not divide by 4, for sizes below these, and for a prior that is not
-        over this grid and this number of codes.
+        **Raises:** `ValueError` for data that are neither pictures nor signals, for sizes below these, and for a prior
+        that is not over this grid and this number of codes.
         """
         check_counts("VQVAE", at_least=2, codebook_size=codebook_size)
         check_counts("VQVAE", code_size=code_size)
         encoder_key, decoder_key, codebook_key = jr.split(key, 3)
-        networks = choose_networks("VQVAE", networks, grid, width_size=width_size)
+        networks = choose_networks("VQVAE", networks, grid, width_size=width_size, depth=depth)
         self.encoder = networks.encoder(image_shape, code_size, key=encoder_key)
         self.decoder = networks.decoder(code_size, parameter_shape(likelihood, image_shape), key=decoder_key)
         # Where the encoder's vectors are, on the unit sphere.
@@ -88,7 +90,7 @@ class VQVAE(AbstractVAE):
         self.data_shape = image_shape
         check_parts(self)
 
-    def posterior(self, x: Float[Array, " channels height width"]) -> Quantised:
+    def posterior(self, x: Float[Array, " channels *sides"]) -> Quantised:
         return Quantised(self.encoder(x), self.codebook)
 
     def decode(self, z: Code) -> Float[Array, " ..."]:

@@ -3,15 +3,21 @@
 from ._causal_transformer import CausalTransformer as CausalTransformer
 from ._grid_networks import GridDecoder as GridDecoder, GridEncoder as GridEncoder, grid as grid
 from ._half_precision import HalfPrecision as HalfPrecision
+from ._halvings import grid_shape as grid_shape
 from ._layers import (
     Conv as Conv,
+    Crop as Crop,
     Linear as Linear,
+    Pad as Pad,
+    Resize as Resize,
     Sequential as Sequential,
     depth_to_space as depth_to_space,
+    from_row as from_row,
     gelu_sigmoid as gelu_sigmoid,
     lecun_normal as lecun_normal,
     max_pool as max_pool,
     space_to_depth as space_to_depth,
+    to_row as to_row,
     unit as unit,
     upsample as upsample,
     variance_preserving_gelu as variance_preserving_gelu,

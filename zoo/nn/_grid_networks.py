@@ -5,23 +5,25 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ._layers import Conv, Sequential, max_pool, unit
-from ._networks import Networks, small_shape, stage
-from .convolution import conv, upsample_conv
+from ._halvings import plan_halvings
+from ._layers import Conv, Sequential, from_row, to_row, unit
+from ._networks import Networks, pooled_stages, stage, stage_widths, upsampling_stages
+from .convolution import conv
 
 
-def grid(*, width_size: int = 32) -> Networks:
-    """`GridEncoder` and `GridDecoder`: images whose sides divide by 4, and grids of vectors a quarter of their size.
+def grid(*, width_size: int = 32, depth: int | None = None) -> Networks:
+    """`GridEncoder` and `GridDecoder`: pictures of any size or signals, and small grids of vectors.
 
-    **Arguments:** `width_size`: as in `GridEncoder`.
+    **Arguments:** `width_size`, `depth`: as in `GridEncoder`.
     """
-    return Networks(partial(GridEncoder, width_size=width_size), partial(GridDecoder, width_size=width_size))
+    options = dict(width_size=width_size, depth=depth)
+    return Networks(partial(GridEncoder, **options), partial(GridDecoder, **options))
 
 
 class GridEncoder(eqx.Module):
-    """An image to a grid of unit vectors, a quarter of its height and width: `ConvEncoder` without its affine head.
+    """A picture or a signal to a grid of unit vectors of the shape `grid_shape`: `ConvEncoder` without its affine head.
 
-    Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map at each place, whose value is
+    Stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map at each place, whose value is
     divided by its length: codes then differ in direction alone, and none is out of an encoding's reach.
 
     Yu et al., "Vector-quantized image modeling with improved VQGAN", 2022, section 3.2, for the length.
@@ -29,41 +31,57 @@ class GridEncoder(eqx.Module):
 
     stages: Sequential
 
-    def __init__(self, image_shape: tuple[int, ...], code_size: int, *, width_size: int = 32, key: PRNGKeyArray):
-        """**Arguments:** `image_shape`: `(channels, height, width)`; `code_size`: length of each vector; `width_size`:
-        channels of the first stage, half of those of the second.
+    def __init__(
+        self,
+        image_shape: tuple[int, ...],
+        code_size: int,
+        *,
+        width_size: int = 32,
+        depth: int | None = None,
+        key: PRNGKeyArray,
+    ):
+        """**Arguments:** `code_size`: length of each vector; the others as in `ConvEncoder`.
 
-        **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
-        narrow, wide = width_size, small_shape("GridEncoder", image_shape, width_size)[2]
-        key1, key2, key3 = jr.split(key, 3)
-        first = stage(conv, (image_shape[0], narrow, narrow), "none", (), key=key1)
-        second = stage(conv, (narrow, wide, wide), "none", (), key=key2)
-        last = Conv(wide, code_size, size=1, key=key3)
-        self.stages = Sequential((*first, max_pool, *second, max_pool, last, unit))
+        **Raises:** `ValueError` as `ConvEncoder`."""
+        plan = plan_halvings("GridEncoder", image_shape, depth)
+        widths = stage_widths("GridEncoder", plan, width_size)
+        *keys, last_key = jr.split(key, len(widths) + 1)
+        layers = pooled_stages(plan, image_shape[0], widths, "none", keys=keys)
+        last = Conv(widths[-1], code_size, size=1, key=last_key)
+        as_given = (from_row,) if plan.is_signal else ()
+        self.stages = Sequential((*layers, last, unit, *as_given))
 
-    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " low narrow code"]:
+    def __call__(self, x: Float[Array, " channels *sides"]) -> Float[Array, " *places code"]:
         return self.stages(jnp.moveaxis(x, 0, -1))
 
 
 class GridDecoder(eqx.Module):
-    """A grid of vectors to an image of four times its height and width: `ConvDecoder` without its affine head.
+    """A grid of vectors to a picture or a signal: `ConvDecoder` without its affine head.
 
-    A 3 x 3 convolution, two stages of upsampling and two 3 x 3 convolutions each, and one to the image.
+    A 3 x 3 convolution, stages of upsampling and two 3 x 3 convolutions each, and one to the picture.
     """
 
     stages: Sequential
 
-    def __init__(self, code_size: int, image_shape: tuple[int, ...], *, width_size: int = 32, key: PRNGKeyArray):
-        """**Arguments:** `code_size`: length of each vector; `image_shape`: `(channels, height, width)`; `width_size`:
-        channels of the first stage of upsampling, half of those of the second.
+    def __init__(
+        self,
+        code_size: int,
+        image_shape: tuple[int, ...],
+        *,
+        width_size: int = 32,
+        depth: int | None = None,
+        key: PRNGKeyArray,
+    ):
+        """**Arguments:** `code_size`: length of each vector; the others as in `ConvEncoder`.
 
-        **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1."""
-        narrow, wide = width_size, small_shape("GridDecoder", image_shape, width_size)[2]
-        key1, key2, key3, key4 = jr.split(key, 4)
-        first = stage(conv, (code_size, wide), "none", (), key=key1)
-        second = stage(upsample_conv, (wide, narrow, narrow), "none", (), key=key2)
-        third = stage(upsample_conv, (narrow, wide, wide), "none", (), key=key3)
-        self.stages = Sequential((*first, *second, *third, Conv(wide, image_shape[0], key=key4)))
+        **Raises:** `ValueError` as `ConvEncoder`."""
+        plan = plan_halvings("GridDecoder", image_shape, depth)
+        widths = stage_widths("GridDecoder", plan, width_size)
+        first_key, *keys = jr.split(key, len(widths) + 2)
+        first = stage(conv, (code_size, widths[-1]), "none", (), kernel=plan.kernel, key=first_key)
+        as_row = (to_row,) if plan.is_signal else ()
+        others = upsampling_stages(plan, image_shape[0], widths, "none", keys=keys)
+        self.stages = Sequential((*as_row, *first, *others))
 
-    def __call__(self, z: Float[Array, " low narrow code"]) -> Float[Array, " channels height width"]:
+    def __call__(self, z: Float[Array, " *places code"]) -> Float[Array, " channels *sides"]:
         return jnp.moveaxis(self.stages(z), -1, 0)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import reduce
 from typing import TypeVar
 
 import equinox as eqx
@@ -9,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._partitioned import partitioned
-from .convolution import conv
+from .convolution import conv, upsample_conv
 
 
 Layer = TypeVar("Layer", bound=eqx.Module)
@@ -45,9 +46,9 @@ class Linear(eqx.Module):
 class Conv(eqx.Module):
     """A convolution of one image, zero-padded to its own size; channels last.
 
-    **Arguments:** `channels`, `out_channels`; `size`: rows and columns of the kernel; `operation`: `conv`, or
-    `upsample_conv` for twice the height and width; `use_bias`: whether to add one, which has no effect before a
-    `BatchNorm`.
+    **Arguments:** `channels`, `out_channels`; `size`: rows and columns of the kernel, one number where they are alike;
+    `operation`: `conv`, or `upsample_conv` for twice the height and width; `use_bias`: whether to add one, which has no
+    effect before a `BatchNorm`.
     """
 
     kernel: Float[Array, " rows columns channels out_channels"]
@@ -59,12 +60,13 @@ class Conv(eqx.Module):
         channels: int,
         out_channels: int,
         *,
-        size: int = 3,
+        size: int | tuple[int, int] = 3,
         operation: Callable = conv,
         use_bias: bool = True,
         key: PRNGKeyArray,
     ):
-        self.kernel = lecun_normal((size, size, channels, out_channels), size * size * channels, key=key)
+        rows, columns = (size, size) if isinstance(size, int) else size
+        self.kernel = lecun_normal((rows, columns, channels, out_channels), rows * columns * channels, key=key)
         self.bias = jnp.zeros(out_channels) if use_bias else None
         self.operation = operation
 
@@ -73,47 +75,126 @@ class Conv(eqx.Module):
         return y if self.bias is None else y + self.bias[None, None]
 
 
-def upsample(x: Float[Array, " height width channels"]) -> Float[Array, " tall wide channels"]:
-    """Repeat each pixel as a 2 x 2 square.
+Factors = tuple[int, int]  # along height and width
 
-    **Arguments:** `x`: `(height, width, channels)`.
+
+def upsample(
+    x: Float[Array, " height width channels"], factors: Factors = (2, 2)
+) -> Float[Array, " tall wide channels"]:
+    """Repeat each pixel as a square, or another rectangle.
+
+    **Arguments:** `x`: `(height, width, channels)`; `factors`: its rows and columns.
     """
-    height, width, channels = x.shape
-    squares = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
-    return squares.reshape(2 * height, 2 * width, channels)
+    (height, width, channels), (down, across) = x.shape, factors
+    squares = jnp.broadcast_to(x[:, None, :, None], (height, down, width, across, channels))
+    return squares.reshape(down * height, across * width, channels)
 
 
-def max_pool(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow channels"]:
-    """Keep the largest value of each 2 x 2 square.
+def max_pool(
+    x: Float[Array, " height width channels"], factors: Factors = (2, 2)
+) -> Float[Array, " low narrow channels"]:
+    """Keep the largest value of each square, or of each other rectangle.
 
-    **Arguments:** `x`: `(height, width, channels)`, both sides even.
+    **Arguments:** `x`: `(height, width, channels)`; `factors`: rows and columns of one, which divide its sides.
     """
-    height, width, channels = x.shape
+    (height, width, channels), (down, across) = x.shape, factors
     # Pairs, and no reduction: XLA's reduce_window costs fifteen times as much in the backward pass on a CPU, and the
     # gradient of a reduced maximum divides by how often it occurs, which is never where XLA rounds it twice.
-    squares = x.reshape(height // 2, 2, width // 2, 2, channels)
-    rows = jnp.maximum(squares[:, 0], squares[:, 1])
-    return jnp.maximum(rows[:, :, 0], rows[:, :, 1])
+    squares = x.reshape(height // down, down, width // across, across, channels)
+    rows = reduce(jnp.maximum, [squares[:, i] for i in range(down)])
+    return reduce(jnp.maximum, [rows[:, :, j] for j in range(across)])
 
 
-def space_to_depth(x: Float[Array, " height width channels"]) -> Float[Array, " low narrow more"]:
-    """Turn each 2 x 2 square into one pixel of four times the channels: before a 1 x 1 convolution, a strided one.
+def space_to_depth(
+    x: Float[Array, " height width channels"], factors: Factors = (2, 2)
+) -> Float[Array, " low narrow more"]:
+    """Turn each square, or other rectangle, into one pixel of as many times the channels as it has pixels.
 
-    **Arguments:** `x`: `(height, width, channels)`, both sides even.
+    Before a 1 x 1 convolution it makes a strided one.
+
+    **Arguments:** `x`: `(height, width, channels)`; `factors`: rows and columns of one, which divide its sides.
     """
-    height, width, channels = x.shape
-    squares = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
-    return squares.reshape(height // 2, width // 2, 4 * channels)
+    (height, width, channels), (down, across) = x.shape, factors
+    squares = x.reshape(height // down, down, width // across, across, channels).transpose(0, 2, 1, 3, 4)
+    return squares.reshape(height // down, width // across, down * across * channels)
 
 
-def depth_to_space(x: Float[Array, " low narrow more"]) -> Float[Array, " height width channels"]:
+def depth_to_space(
+    x: Float[Array, " low narrow more"], factors: Factors = (2, 2)
+) -> Float[Array, " height width channels"]:
     """Invert `space_to_depth`: after a convolution, a sub-pixel one.
 
-    **Arguments:** `x`: `(height, width, channels)`, the channels a multiple of 4.
+    **Arguments:** `x`: `(height, width, channels)`; `factors`: rows and columns that a pixel becomes, whose product
+    divides the channels.
     """
-    height, width, channels = x.shape
-    squares = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
-    return squares.reshape(2 * height, 2 * width, channels // 4)
+    (height, width, channels), (down, across) = x.shape, factors
+    squares = x.reshape(height, width, down, across, channels // (down * across)).transpose(0, 2, 1, 3, 4)
+    return squares.reshape(down * height, across * width, channels // (down * across))
+
+
+class Resize(eqx.Module):
+    """`upsample`, `max_pool`, `space_to_depth` or `depth_to_space` by other factors than 2 along both sides.
+
+    **Fields:** `operation`: one of these; `factors`: along height and width.
+    """
+
+    operation: Callable = eqx.field(static=True)
+    factors: Factors = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " tall wide more"]:
+        return self.operation(x, self.factors)
+
+
+def resize(operation: Callable, factors: Factors) -> Callable:
+    """The operation as a layer: by 2 along both sides it is one already."""
+    return operation if factors == (2, 2) else Resize(operation, factors)
+
+
+def upsampling(factors: Factors) -> tuple[tuple[Callable, ...], Callable]:
+    """The layers before a convolution that is to see its image larger, and the operation of that convolution."""
+    # There is a faster form where both sides double.
+    return ((), upsample_conv) if factors == (2, 2) else ((Resize(upsample, factors),), conv)
+
+
+class Pad(eqx.Module):
+    """Zeros around one image; channels last.
+
+    **Fields:** `amounts`: how many at ((top, bottom), (left, right)).
+    """
+
+    amounts: tuple[tuple[int, int], tuple[int, int]] = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " tall wide channels"]:
+        return jnp.pad(x, (*self.amounts, (0, 0)))
+
+
+class Crop(eqx.Module):
+    """One image without its border; channels last.
+
+    **Fields:** `amounts`: rows and columns to leave out at ((top, bottom), (left, right)).
+    """
+
+    amounts: tuple[tuple[int, int], tuple[int, int]] = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " height width channels"]) -> Float[Array, " low narrow channels"]:
+        rows, columns = (slice(a, side - b) for side, (a, b) in zip(x.shape, self.amounts))
+        return x[rows, columns]
+
+
+def to_row(x: Float[Array, " length channels"]) -> Float[Array, " 1 length channels"]:
+    """Make a signal an image of one row; channels last.
+
+    **Arguments:** `x`: `(length, channels)`.
+    """
+    return x[None]
+
+
+def from_row(x: Float[Array, " 1 length channels"]) -> Float[Array, " length channels"]:
+    """Make an image of one row a signal; channels last.
+
+    **Arguments:** `x`: `(1, length, channels)`.
+    """
+    return x[0]
 
 
 def gelu_sigmoid(x: Float[Array, " *shape"]) -> Float[Array, " *shape"]:

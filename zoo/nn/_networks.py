@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -10,9 +10,10 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_counts
-from ._layers import Conv, Linear, Sequential, max_pool
+from ._halvings import Halvings, plan_halvings
+from ._layers import Conv, Linear, Sequential, max_pool, resize, upsampling
 from ._norm import AxisNames, normalisation
-from .convolution import conv, upsample_conv
+from .convolution import conv
 
 
 class Networks(NamedTuple):
@@ -40,12 +41,12 @@ def fully_connected(*, width_size: int = 200, depth: int = 2, activation: Callab
     )
 
 
-def convolutional(*, width_size: int = 32, norm: str = "none") -> Networks:
-    """`ConvEncoder` and `ConvDecoder`: images whose sides divide by 4.
+def convolutional(*, width_size: int = 32, depth: int | None = None, norm: str = "none") -> Networks:
+    """`ConvEncoder` and `ConvDecoder`: pictures of any size, and signals.
 
-    **Arguments:** `width_size`, `norm`: as in `ConvEncoder`.
+    **Arguments:** `width_size`, `depth`, `norm`: as in `ConvEncoder`.
     """
-    options = dict(width_size=width_size, norm=norm)
+    options = dict(width_size=width_size, depth=depth, norm=norm)
     return Networks(partial(ConvEncoder, **options), partial(ConvDecoder, **options))
 
 
@@ -88,66 +89,93 @@ def stage(
     axis_names: AxisNames,
     activation: Callable = jax.nn.selu,
     *,
+    kernel: tuple[int, int],
     key: PRNGKeyArray,
 ) -> list[Callable]:
     """Convolutions from `sizes[0]` channels to `sizes[-1]`, each normalised and activated; the first by `operation`."""
     layers = []
     for a, b, key in zip(sizes[:-1], sizes[1:], jr.split(key, len(sizes) - 1), strict=True):
         # `BatchNorm` takes a bias off again, but not before XLA has written the sum out: a tenth of a step.
-        convolution = Conv(a, b, operation=operation, use_bias=norm != "batch", key=key)
+        convolution = Conv(a, b, size=kernel, operation=operation, use_bias=norm != "batch", key=key)
         layers += [convolution, *normalisation(norm, b, axis_names), activation]
         operation = conv
     return layers
 
 
-def small_shape(call: str, image_shape: tuple[int, ...], width_size: int) -> tuple[int, int, int]:
-    """Return the shape, channels last, of what two stages leave of an image: its sides halved twice, twice the width.
-
-    **Raises:** `ValueError` for what is no image, sides that cannot be halved twice, or no channels.
-    """
-    sides = image_shape[1:]
-    if len(image_shape) != 3 or min(image_shape) < 1 or any(side % 4 for side in sides):
-        raise ValueError(
-            f"`{call}(image_shape={image_shape})`: (channels, height, width) with sides that divide by 4 "
-            "are needed; pad or crop the images"
-        )
+def stage_widths(call: str, plan: Halvings, width_size: int) -> list[int]:
+    """The channels of each stage, the first first: `width_size`, twice as many, and so on up to four times as many."""
     check_counts(call, width_size=width_size)
-    return sides[0] // 4, sides[1] // 4, 2 * width_size
+    return [width_size * min(n, 4) for n in range(1, len(plan.factors) + 1)]
+
+
+def pooled_stages(
+    plan: Halvings, channels: int, widths: list[int], norm: str, *, keys: Sequence[PRNGKeyArray]
+) -> list[Callable]:
+    """Two convolutions and a max-pool for each stage, the largest first."""
+    layers = [*plan.way_in()]
+    for factors, width, key in zip(plan.factors, widths, keys, strict=True):
+        sizes = (channels, width, width)
+        layers += [*stage(conv, sizes, norm, ("batch",), kernel=plan.kernel, key=key), resize(max_pool, factors)]
+        channels = width
+    return layers
+
+
+def upsampling_stages(
+    plan: Halvings, channels: int, widths: list[int], norm: str, *, keys: Sequence[PRNGKeyArray]
+) -> list[Callable]:
+    """Upsampling and two convolutions for each stage, the smallest first, and a convolution to `channels`.
+
+    The stage at full size has twice the width of the one before.
+    """
+    *keys, last_key = keys
+    layers, full = [], 2 * widths[0]
+    outs = [full, *widths[:-1]]
+    for factors, width, out, key in zip(plan.factors[::-1], widths[::-1], outs[::-1], keys, strict=True):
+        before, operation = upsampling(factors)
+        convolutions = stage(operation, (width, out, out), norm, ("batch", "k"), kernel=plan.kernel, key=key)
+        layers += [*before, *convolutions]
+    return [*layers, Conv(full, channels, size=plan.kernel, key=last_key), *plan.way_out()]
 
 
 class AbstractImageEncoder(eqx.Module):
-    """Stages that take an image with its channels last, then an affine map of all that they leave."""
+    """Stages that take a picture or a signal with its channels last, then an affine map of all that they leave."""
 
     stages: eqx.AbstractVar[Sequential]
     head: eqx.AbstractVar[Linear]
 
-    def __call__(self, x: Float[Array, " channels height width"]) -> Float[Array, " out_size"]:
+    def __call__(self, x: Float[Array, " channels *sides"]) -> Float[Array, " out_size"]:
         # Channels go last at the door: XLA's convolutions are fast in loops only in that layout.
         return self.head(self.stages(jnp.moveaxis(x, 0, -1)).reshape(-1))
 
 
 class AbstractImageDecoder(eqx.Module):
-    """An affine map to a small image of shape `head_shape`, channels last, then stages that make the image of it."""
+    """An affine map to a small image of shape `head_shape`, channels last, then stages that make the data of it."""
 
     head: eqx.AbstractVar[Linear]
     stages: eqx.AbstractVar[Sequential]
     head_shape: eqx.AbstractVar[tuple[int, int, int]]
 
-    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels height width"]:
+    def __call__(self, z: Float[Array, " latent"]) -> Float[Array, " channels *sides"]:
         return jnp.moveaxis(self.stages(self.head(z).reshape(self.head_shape)), -1, 0)
 
 
 class ConvEncoder(AbstractImageEncoder):
-    """Two stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map.
+    """Stages of two 3 x 3 convolutions and a 2 x 2 max-pool each, then an affine map.
+
+    As many stages as leave at most 8 points of the longest side, but two: 28 x 28 becomes 7 x 7. Their widths are
+    `width_size`, twice as many and so on, up to four times as many. Sides that do not divide are padded with zeros on
+    the way in. A signal is a picture of one row, and its kernels have one.
 
     **Arguments:**
 
-    - `image_shape`: `(channels, height, width)`.
+    - `image_shape`: `(channels, height, width)`, or `(channels, length)` of a signal.
     - `out_size`: how many numbers to make of it.
-    - `width_size`: channels of the first stage, half of those of the second.
+    - `width_size`: channels of the first stage.
+    - `depth`: stages, each of which halves every side that is longer than one point; chosen by size unless given.
     - `norm`: after each convolution: "none", "group" (`GroupNorm`) or "batch" (`BatchNorm`).
 
-    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+    **Raises:** `ValueError` for another number of axes, sizes, a width or a depth below 1, and more stages than leave a
+    single point.
     """
 
     stages: Sequential
@@ -159,25 +187,26 @@ class ConvEncoder(AbstractImageEncoder):
         out_size: int,
         *,
         width_size: int = 32,
+        depth: int | None = None,
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        shape = small_shape("ConvEncoder", image_shape, width_size)
-        channels, narrow, wide = image_shape[0], width_size, shape[2]
-        key1, key2, key3 = jr.split(key, 3)
-        first = stage(conv, (channels, narrow, narrow), norm, ("batch",), key=key1)
-        second = stage(conv, (narrow, wide, wide), norm, ("batch",), key=key2)
-        self.stages = Sequential((*first, max_pool, *second, max_pool))
-        self.head = Linear(math.prod(shape), out_size, key=key3)
+        plan = plan_halvings("ConvEncoder", image_shape, depth)
+        widths = stage_widths("ConvEncoder", plan, width_size)
+        *keys, head_key = jr.split(key, len(widths) + 1)
+        self.stages = Sequential(tuple(pooled_stages(plan, image_shape[0], widths, norm, keys=keys)))
+        self.head = Linear(math.prod(plan.small) * widths[-1], out_size, key=head_key)
 
 
 class ConvDecoder(AbstractImageDecoder):
-    """An affine map to small images, then two stages of upsampling and two 3 x 3 convolutions each.
+    """An affine map to small images, then stages of upsampling and two 3 x 3 convolutions each.
 
-    **Arguments:** `latent_size`: dimensions of z; the others as in `ConvEncoder`, the first stage being the one at
-    half the height and width.
+    As many as `ConvEncoder` has, mirrored, but that the last has twice the width of the one before. What was padded
+    there is cropped here, so that nothing stands for it in the data's density.
 
-    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+    **Arguments:** `latent_size`: dimensions of z; the others as in `ConvEncoder`.
+
+    **Raises:** `ValueError` as `ConvEncoder`.
     """
 
     head: Linear
@@ -190,14 +219,13 @@ class ConvDecoder(AbstractImageDecoder):
         image_shape: tuple[int, ...],
         *,
         width_size: int = 32,
+        depth: int | None = None,
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        self.head_shape = small_shape("ConvDecoder", image_shape, width_size)
-        channels, narrow, wide = image_shape[0], width_size, self.head_shape[2]
-        key1, key2, key3, key4 = jr.split(key, 4)
-        axis_names = ("batch", "k")
-        self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
-        first = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, key=key2)
-        second = stage(upsample_conv, (narrow, wide, wide), norm, axis_names, key=key3)
-        self.stages = Sequential((*first, *second, Conv(wide, channels, key=key4)))
+        plan = plan_halvings("ConvDecoder", image_shape, depth)
+        widths = stage_widths("ConvDecoder", plan, width_size)
+        head_key, *keys = jr.split(key, len(widths) + 2)
+        self.head_shape = (*plan.small, widths[-1])
+        self.head = Linear(latent_size, math.prod(self.head_shape), key=head_key)
+        self.stages = Sequential(tuple(upsampling_stages(plan, image_shape[0], widths, norm, keys=keys)))

@@ -6,20 +6,37 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import PRNGKeyArray
 
-from ._layers import Conv, Linear, Sequential, depth_to_space, space_to_depth, variance_preserving_gelu
-from ._networks import AbstractImageDecoder, AbstractImageEncoder, Networks, fully_connected, small_shape, stage
-from .convolution import conv, upsample_conv
+from ._halvings import plan_halvings
+from ._layers import (
+    Conv,
+    Linear,
+    Sequential,
+    depth_to_space,
+    resize,
+    space_to_depth,
+    upsampling,
+    variance_preserving_gelu,
+)
+from ._networks import (
+    AbstractImageDecoder,
+    AbstractImageEncoder,
+    Networks,
+    fully_connected,
+    stage,
+    stage_widths,
+)
+from .convolution import conv
 
 
 class StridedEncoder(AbstractImageEncoder):
-    """Height and width halve before each of two stages of two 3 x 3 convolutions; then an affine map.
+    """Height and width halve before each of the stages of two 3 x 3 convolutions; then an affine map.
 
     As `ConvEncoder`, which halves after each stage, but with nothing computed at full height and width: each 2 x 2
     square of pixels becomes one of four times the channels, so that the convolution that follows is a strided one.
 
     **Arguments:** as `ConvEncoder`.
 
-    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+    **Raises:** `ValueError` as `ConvEncoder`.
 
     Springenberg et al., "Striving for simplicity: the all convolutional net", 2015, for strides in place of pools.
     """
@@ -33,25 +50,33 @@ class StridedEncoder(AbstractImageEncoder):
         out_size: int,
         *,
         width_size: int = 32,
+        depth: int | None = None,
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        shape = small_shape("StridedEncoder", image_shape, width_size)
-        channels, narrow, wide = image_shape[0], width_size, shape[2]
-        key1, key2, key3 = jr.split(key, 3)
-        first = stage(conv, (4 * channels, narrow, narrow), norm, ("batch",), variance_preserving_gelu, key=key1)
-        second = stage(conv, (4 * narrow, wide, wide), norm, ("batch",), variance_preserving_gelu, key=key2)
-        self.stages = Sequential((space_to_depth, *first, space_to_depth, *second))
-        self.head = Linear(math.prod(shape), out_size, key=key3)
+        plan = plan_halvings("StridedEncoder", image_shape, depth)
+        widths = stage_widths("StridedEncoder", plan, width_size)
+        *keys, head_key = jr.split(key, len(widths) + 1)
+        options: dict = dict(norm=norm, axis_names=("batch",), activation=variance_preserving_gelu, kernel=plan.kernel)
+        layers, channels = [*plan.way_in()], image_shape[0]
+        for factors, width, key in zip(plan.factors, widths, keys, strict=True):
+            sizes = (math.prod(factors) * channels, width, width)
+            layers += [resize(space_to_depth, factors), *stage(conv, sizes, **options, key=key)]
+            channels = width
+        self.stages = Sequential(tuple(layers))
+        self.head = Linear(math.prod(plan.small) * channels, out_size, key=head_key)
 
 
 class StridedDecoder(AbstractImageDecoder):
-    """An affine map to images of a quarter of the height and width, two stages of two 3 x 3 convolutions, the second
-    after upsampling, and one whose channels become the 2 x 2 squares of the image (sub-pixel).
+    """An affine map to small images, stages of two 3 x 3 convolutions, all but the first after upsampling, and one
+    whose channels become the 2 x 2 squares of the image (sub-pixel).
+
+    As many stages as `StridedEncoder` has, mirrored: of 28 x 28 two, at 7 x 7 and at 14 x 14. What was padded there is
+    cropped here, so that nothing stands for it in the data's density.
 
     **Arguments:** as `ConvDecoder`.
 
-    **Raises:** `ValueError` where a side does not divide by 4, and for a width below 1.
+    **Raises:** `ValueError` as `ConvEncoder`.
 
     Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
     network", 2016, equation 4; Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017, for its start.
@@ -67,35 +92,45 @@ class StridedDecoder(AbstractImageDecoder):
         image_shape: tuple[int, ...],
         *,
         width_size: int = 32,
+        depth: int | None = None,
         norm: str = "none",
         key: PRNGKeyArray,
     ):
-        self.head_shape = small_shape("StridedDecoder", image_shape, width_size)
-        channels, narrow, wide = image_shape[0], width_size, self.head_shape[2]
-        key1, key2, key3, key4 = jr.split(key, 4)
-        axis_names = ("batch", "k")
-        self.head = Linear(latent_size, math.prod(self.head_shape), key=key1)
-        first = stage(conv, (wide, wide, wide), norm, axis_names, variance_preserving_gelu, key=key2)
-        second = stage(upsample_conv, (wide, narrow, narrow), norm, axis_names, variance_preserving_gelu, key=key3)
-        last = Conv(narrow, 4 * channels, key=key4)
-        # The four pixels of a square start alike, or their differences would stay in the pictures as a pattern.
-        alike = jnp.tile(last.kernel[..., :channels], 4)
+        plan = plan_halvings("StridedDecoder", image_shape, depth)
+        *widths, width = stage_widths("StridedDecoder", plan, width_size)
+        head_key, first_key, *keys, last_key = jr.split(key, len(widths) + 3)
+        options: dict = dict(
+            norm=norm, axis_names=("batch", "k"), activation=variance_preserving_gelu, kernel=plan.kernel
+        )
+        self.head_shape = (*plan.small, width)
+        self.head = Linear(latent_size, math.prod(self.head_shape), key=head_key)
+        layers = stage(conv, (width, width, width), **options, key=first_key)
+        for factors, out, key in zip(plan.factors[:0:-1], widths[::-1], keys, strict=True):
+            before, operation = upsampling(factors)
+            layers += [*before, *stage(operation, (width, out, out), **options, key=key)]
+            width = out
+        channels, pixels = image_shape[0], math.prod(plan.factors[0])
+        last = Conv(width, pixels * channels, size=plan.kernel, key=last_key)
+        # The pixels of a square start alike, or their differences would stay in the pictures as a pattern.
+        alike = jnp.tile(last.kernel[..., :channels], pixels)
         last = eqx.tree_at(lambda conv: conv.kernel, last, alike)
-        self.stages = Sequential((*first, *second, last, depth_to_space))
+        self.stages = Sequential((*layers, last, resize(depth_to_space, plan.factors[0]), *plan.way_out()))
 
 
-def strided(*, width_size: int = 32, norm: str = "none") -> Networks:
-    """`StridedEncoder` and `StridedDecoder`: images whose sides divide by 4.
+def strided(*, width_size: int = 32, depth: int | None = None, norm: str = "none") -> Networks:
+    """`StridedEncoder` and `StridedDecoder`: pictures of any size, and signals.
 
-    **Arguments:** `width_size`, `norm`: as in `ConvEncoder`.
+    **Arguments:** `width_size`, `depth`, `norm`: as in `ConvEncoder`.
     """
-    options = dict(width_size=width_size, norm=norm)
+    options = dict(width_size=width_size, depth=depth, norm=norm)
     return Networks(partial(StridedEncoder, **options), partial(StridedDecoder, **options))
 
 
 def networks_for(data_shape: tuple[int, ...]) -> Networks:
-    """Choose the networks that fit the data where none are named: `strided()` for images, else `fully_connected()`.
+    """Choose the networks that fit the data where none are named: `strided()` for pictures and signals, else
+    `fully_connected()`.
 
-    **Arguments:** `data_shape`: `(channels, height, width)` of an image, `(dimensions,)` of a vector.
+    **Arguments:** `data_shape`: `(channels, height, width)` of a picture, `(channels, length)` of a signal,
+    `(dimensions,)` of a vector.
     """
-    return strided() if len(data_shape) == 3 else fully_connected()
+    return strided() if len(data_shape) in (2, 3) else fully_connected()

@@ -33,7 +33,7 @@ class Autoregressive(AbstractCodePrior):
     ):
         """**Arguments:**
 
-        - `grid_shape`: of the codes, `(height, width)`: a `VQVAE`'s is a quarter of its images' sides.
+        - `grid_shape`: of the codes, `(height, width)`: a `VQVAE`'s is `zoo.nn.grid_shape` of its data's shape.
         - `num_codes`: how many codes there are, at least 2: the `VQVAE`'s `codebook_size`.
         - `width_size`, `depth`: features at each place, and blocks of attention and a hidden layer.
         - `key`: for the initial weights.
