@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import zoo
-from zoo import nn
+from zoo import nn, plots
 from zoo.models import BottomUp, TopDown
 
 
@@ -205,3 +205,67 @@ def test_a_model_of_padded_signals_is_saved(tmp_path):
 def test_what_has_no_such_shape_is_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+SIGNALS = np.random.default_rng(0).normal(size=(12, 2, 9)).astype(np.float32)
+OF_SIGNALS = zoo.MLPVAE((2, 9), 3, width_size=4, depth=1, key=jr.key(0))
+
+
+def lines_in_cell(ax, channel, cell):
+    """The heights of a signal's points, as drawn, from the bottom of its cell."""
+    from matplotlib.collections import LineCollection
+
+    collections = [drawn for drawn in ax.collections if isinstance(drawn, LineCollection)]
+    return -np.asarray(collections[channel].get_segments()[cell])[:, 1]
+
+
+def test_signals_are_drawn_as_lines_on_one_scale():
+    _, ax = plots.reconstructions(OF_SIGNALS, SIGNALS, key=jr.key(1))
+    made = np.asarray(zoo.reconstruct(OF_SIGNALS, SIGNALS, key=jr.key(1)))
+    scale = np.ptp(np.concatenate([SIGNALS, made]))
+    # Eight to a row: the originals, and the reconstructions beneath.
+    for channel in range(2):
+        for cell, signal in ((0, SIGNALS[0]), (8, made[0]), (16, SIGNALS[8]), (20, made[8])):
+            drawn = np.diff(lines_in_cell(ax, channel, cell))
+            np.testing.assert_allclose(drawn, 0.88 * 28 * np.diff(signal[channel]) / scale, atol=1e-3)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["original", "reconstruction"] * 2
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.samples(OF_SIGNALS, 5, key=jr.key(1)),
+        lambda: plots.manifold(OF_SIGNALS, np.random.default_rng(0).normal(size=(9, 3)), size=3),
+        lambda: plots.traversals(OF_SIGNALS, SIGNALS[0], key=jr.key(1)),
+        lambda: plots.interpolation(OF_SIGNALS, SIGNALS[:2], SIGNALS[2:4], key=jr.key(1)),
+        lambda: plots.interpolation(OF_SIGNALS, np.zeros(3), np.ones(3)),
+        lambda: plots.class_grid(SIGNALS.reshape(3, 4, 2, 9)),
+    ],
+)
+def test_every_figure_of_images_takes_signals(draw):
+    figure, ax = draw()
+    assert len(ax.collections) == 3 and not ax.images
+    assert "each cell from" in ax.get_title()
+    figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("height, width, columns", [(8, 8, 4), (4, 16, 2), (16, 4, 8)])
+def test_sheets_of_pictures_are_about_as_wide_as_high(height, width, columns):
+    model = zoo.MLPVAE((3, height, width), 2, width_size=2, depth=1, key=jr.key(0))
+    _, ax = plots.samples(model, 16, key=jr.key(0))
+    rows = 16 // columns
+    assert ax.images[0].get_array().shape == (rows * (height + 1) - 1, columns * (width + 1) - 1, 3)
+
+
+def test_latents_of_one_dimension_are_drawn_along_a_line():
+    zs = np.random.default_rng(0).normal(size=(30, 1))
+    _, ax = plots.latent_scatter(zs, np.arange(30) % 3, names="abc")
+    points = np.asarray(ax.collections[0].get_offsets())
+    np.testing.assert_allclose(points[:, 0], zs[:, 0])
+    assert np.abs(points[:, 1] - np.arange(30) % 3).max() < 0.5
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b", "c"]
+    model = zoo.MLPVAE((1, 4, 4), 1, width_size=2, depth=1, key=jr.key(0))
+    _, ax = plots.manifold(model, zs, size=5)
+    assert ax.images[0].get_array().shape == (4, 5 * 5 - 1)
+    middle = np.asarray(model.likelihood.mean(model.decode(jnp.zeros(1))))[0]
+    np.testing.assert_allclose(ax.images[0].get_array()[:, 10:14], np.clip(middle, 0, 1), atol=1e-5)

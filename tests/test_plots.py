@@ -347,7 +347,6 @@ ERRORS = {
     "manifold of one": (lambda: plots.manifold(MODEL, LATENTS, size=1), "size=1"),
     "manifold of images": (lambda: plots.manifold(MODEL, IMAGES), r"\(n, latent\)"),
     "one latent": (lambda: plots.latent_scatter(LATENTS[:1], None), "at least 2 latents"),
-    "one dimension": (lambda: plots.latent_scatter(LATENTS[:, :1], None), "latent_size=2"),
     "diverged": (lambda: plots.latent_scatter(LATENTS * np.nan, None), "120 values are not finite"),
     "labels missing": (lambda: plots.latent_scatter(LATENTS, np.arange(3)), "40 latents"),
     "labels of floats": (lambda: plots.latent_scatter(LATENTS, np.ones(40)), "float64"),

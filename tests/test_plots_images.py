@@ -8,7 +8,7 @@ from plotted import IMAGES, KEY, LATENTS, MODEL, SIDE, TOY, image_model, observe
 
 import zoo
 from zoo import plots, spaces
-from zoo.plots._tiles import tile
+from zoo.plots._tiles import lay_out, tile
 from zoo.priors import AbstractPrior, StandardNormal
 
 
@@ -26,7 +26,7 @@ def cell(ax, row, column, side=SIDE):
 
 def test_tiles_lie_where_they_should():
     images = np.random.default_rng(0).uniform(size=(5, 3, 4, 6)).astype(np.float32)
-    sheet = tile(images, 2)
+    sheet = tile(images, lay_out(images, 2))
     assert sheet.shape == (3 * 5 - 1, 2 * 7 - 1, 3)
     expected = np.ones_like(sheet)
     for i in range(5):

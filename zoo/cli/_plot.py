@@ -39,7 +39,7 @@ def _figures(run: Path, settings: Train, model: Any, dataset: "zoo.data.DataSet"
 
     key, observe = jr.key(settings.seed), names.look_up("observe", settings)
     figures = {"loss_curve": zoo.plots.loss_curve(zoo.files.read_history(run / "metrics.jsonl"))}
-    if dataset.is_images:
+    if len(model.data_shape) > 1:
         ys = build.labels(model, dataset.test_labels)
         codes = zoo.encode(model, dataset.test, ys=ys, observe=observe, key=key)
         few = None if ys is None else ys[:20]

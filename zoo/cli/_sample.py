@@ -23,7 +23,7 @@ def run_sample(arguments: Sample) -> None:
         ys = numbers if arguments.label is None else np.full(arguments.n, arguments.label)
     elif arguments.label is not None:
         raise ValueError(f"`--label {arguments.label}`: the model `{settings.model}` knows no labels; leave it out")
-    key, noise = jr.key(arguments.seed), arguments.noise or not dataset.is_images
+    key, noise = jr.key(arguments.seed), arguments.noise or len(model.data_shape) == 1
     np.save(out / "samples.npy", np.asarray(zoo.sample(model, arguments.n, y=ys, noise=noise, key=key)))
     figure, _ = zoo.plots.samples(model, arguments.n, y=ys, noise=noise, key=key)
     figure.savefig(out / "samples.png", dpi=100, bbox_inches="tight")

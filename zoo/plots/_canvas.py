@@ -46,33 +46,3 @@ def number(value: float, spec: str) -> str:
     if text.startswith("-") and not text.strip("-0."):
         text = text[1:]
     return text.replace("-", "\N{MINUS SIGN}")
-
-
-def draw_images(
-    tiles: np.ndarray,
-    ax: Any,
-    *,
-    title: str,
-    rows: int,
-    columns: int,
-    left: float = 0.1,
-    bottom: float = 0.1,
-) -> tuple[Any, Any]:
-    """Shows one array of tiled images without scales.
-
-    `left` and `bottom` are room for labels in inches, where the figure is new and text has its default size.
-    """
-    # 0.55 inches for a tile; more where there are few, less where the figure would outgrow a page, or be so wide
-    # that its labels are small where it is fitted into a column.
-    side = np.clip(3.2 / columns, 0.55, min(6.0 / columns, 9.0 / rows))
-    width = float(side * columns)
-    height = width * tiles.shape[0] / tiles.shape[1]
-    scale = text_scale()
-    width = scale * left + max(width, scale * 0.075 * len(title)) + 0.1
-    figure, ax = canvas(ax, width=width, height=scale * (bottom + 0.35) + height)
-    ax.imshow(tiles, cmap="gray", vmin=0.0, vmax=1.0)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    ax.set_title(title, fontsize="medium")
-    return figure, ax

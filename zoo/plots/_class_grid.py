@@ -3,8 +3,9 @@ from typing import Any
 
 import numpy as np
 
-from ._canvas import Numbers, draw_images
-from ._tiles import as_images, centres, tile
+from ._canvas import Numbers
+from ._draw_examples import draw_examples
+from ._tiles import as_examples, lay_out
 
 
 def class_grid(
@@ -14,12 +15,12 @@ def class_grid(
     title: str = "One class to a row",
     ax: Any = None,
 ) -> tuple[Any, Any]:
-    """Draws images class by class, one class to a row.
+    """Draws images or signals class by class, one class to a row.
 
     **Arguments:**
 
-    - `images_by_class`: `(classes, n, channels, height, width)`, uint8 or floats in [0, 1]: real ones, or
-      what a conditional model makes of each label.
+    - `images_by_class`: `(classes, n, channels, height, width)`, uint8 or floats in [0, 1], or signals of floats
+      `(classes, n, channels, length)`: real ones, or what a conditional model makes of each label.
     - `names`: of the classes, written beside their rows; the numbers unless given.
     - `title`: what the images are.
     - `ax`: matplotlib axes to draw on; new ones unless given.
@@ -36,14 +37,18 @@ def class_grid(
             f"{sorted(sizes)}; cut the classes to the smallest"
         )
     stacked = np.asarray(images_by_class)
-    if stacked.ndim != 5:
-        raise ValueError(f"`class_grid` draws images of shape (classes, n, 1 or 3, height, width), got {stacked.shape}")
+    if stacked.ndim != 5 and not (stacked.ndim == 4 and np.issubdtype(stacked.dtype, np.floating)):
+        raise ValueError(
+            "`class_grid` draws images of shape (classes, n, 1 or 3, height, width) and signals of floats (classes, "
+            f"n, channels, length), got {stacked.dtype} of shape {stacked.shape}"
+        )
     rows, columns = stacked.shape[:2]
     names = [str(c) for c in range(rows)] if names is None else [str(name) for name in names]
     if len(names) != rows:
         raise ValueError(f"`class_grid` got {len(names)} names for {rows} classes; name each once")
-    images = as_images("class_grid", stacked.reshape(-1, *stacked.shape[2:]))
+    examples = as_examples("class_grid", stacked.reshape(-1, *stacked.shape[2:]))
     left = 0.2 + 0.08 * max(len(name) for name in names)
-    figure, ax = draw_images(tile(images, columns), ax, title=title, rows=rows, columns=columns, left=left)
-    ax.set_yticks(centres(rows, images.shape[2]), names, fontsize="small")
+    layout = lay_out(examples, columns)
+    figure, ax = draw_examples(examples, layout, ax, title=title, left=left)
+    ax.set_yticks(layout.row_centres, names, fontsize="small")
     return figure, ax

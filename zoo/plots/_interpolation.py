@@ -5,9 +5,9 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ..models import AbstractVAE
-from ._canvas import draw_images
-from ._model_images import as_latents, check_model_of_images, decode_images, with_batch_axis
-from ._tiles import as_images, centres, tile
+from ._draw_examples import draw_examples
+from ._model_examples import as_latents, check_model, decode_latents, with_batch_axis
+from ._tiles import as_examples, lay_out
 
 
 def interpolation(
@@ -20,7 +20,7 @@ def interpolation(
     ax: Any = None,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Any, Any]:
-    r"""Draws the way from one image to another along a straight line in latent space.
+    r"""Draws the way from one image, or signal, to another along a straight line in latent space.
 
     $$E[x \mid (1 - t) z_a + t z_b], \qquad t = 0, \dots, 1$$
 
@@ -28,9 +28,9 @@ def interpolation(
 
     **Arguments:**
 
-    - `model`: a trained model of images, frozen if it has `BatchNorm`.
-    - `x_a`, `x_b`: two images `(channels, height, width)`, which are encoded, or two latents `(latent,)`; or
-      two batches of them, one row of the figure to a pair.
+    - `model`: a trained model of images or signals, frozen if it has `BatchNorm`.
+    - `x_a`, `x_b`: two examples of the data's shape, `(channels, height, width)`, which are encoded, or two latents
+      `(latent,)`; or two batches of them, one row of the figure to a pair.
     - `steps`: points on the line, both ends included, at least 2.
     - `observe`, `key`: for images, as in `zoo.encode`; latents need neither.
     - `ax`: matplotlib axes to draw on; new ones unless given.
@@ -39,10 +39,10 @@ def interpolation(
 
     **Raises:** `ValueError` for a model of other data, `steps` below 2, or two of different shapes.
     """
-    check_model_of_images("interpolation", model)
+    check_model("interpolation", model)
     if steps < 2:
         raise ValueError(f"`interpolation(steps={steps})`: at least the 2 ends are needed")
-    ends = [with_batch_axis("interpolation", name, x) for name, x in (("x_a", x_a), ("x_b", x_b))]
+    ends = [with_batch_axis("interpolation", name, model, x) for name, x in (("x_a", x_a), ("x_b", x_b))]
     if ends[0].shape != ends[1].shape:
         raise ValueError(
             "`interpolation(x_a, x_b)` goes between two of one shape, got "
@@ -51,15 +51,16 @@ def interpolation(
     z_a, z_b = (as_latents("interpolation", model, x, observe=observe, key=key) for x in ends)
     t = np.linspace(0.0, 1.0, steps)[:, None]
     line = (1 - t) * z_a[:, None] + t * z_b[:, None]
-    images = decode_images("interpolation", model, line.reshape(-1, z_a.shape[1]))
-    rows, columns = len(z_a), steps
+    images = decode_latents("interpolation", model, line.reshape(-1, z_a.shape[1]))
+    columns = steps
     texts = ["$z_a$", *[""] * (steps - 2), "$z_b$"]
-    if ends[0].ndim == 4:
-        first, last = (as_images("interpolation", x)[:, None] for x in ends)
-        images = images.reshape(rows, steps, *images.shape[1:])
+    if ends[0].ndim == images.ndim:
+        first, last = (as_examples("interpolation", x)[:, None] for x in ends)
+        images = images.reshape(-1, steps, *images.shape[1:])
         images = np.concatenate([first, images, last], axis=1).reshape(-1, *images.shape[2:])
         columns, texts = steps + 2, ["$x_a$", *texts, "$x_b$"]
     title = "Decoded along a straight line between two latents"
-    figure, ax = draw_images(tile(images, columns), ax, title=title, rows=rows, columns=columns, bottom=0.3)
-    ax.set_xticks(centres(columns, images.shape[3]), texts)
+    layout = lay_out(images, columns)
+    figure, ax = draw_examples(images, layout, ax, title=title, bottom=0.3)
+    ax.set_xticks(layout.column_centres, texts)
     return figure, ax

@@ -20,24 +20,31 @@ def latent_scatter(
 
     Latents of two dimensions are drawn as they are; of more, by their two leading principal components,
     whose share of the variance stands on the axes. The names stand at the classes' medians, moved
-    up or down where they would cover each other.
+    up or down where they would cover each other. Latents of one dimension lie along a line: each class has its own
+    band above it, within which height means nothing.
 
     **Arguments:**
 
-    - `zs`: `(n, latent)`, at least 2 dimensions: the posterior means, from `zoo.encode`.
+    - `zs`: `(n, latent)`: the posterior means, from `zoo.encode`.
     - `labels`: `(n,)`, integers from 0; one colour unless given.
     - `names`: of the classes, in the order of the labels; the numbers unless given.
     - `ax`: matplotlib axes to draw on; new ones unless given.
 
     **Returns:** `(figure, axes)`.
 
-    **Raises:** `ValueError` for fewer than 2 latents or dimensions, for labels that differ in number, are no
+    **Raises:** `ValueError` for fewer than 2 latents, for labels that differ in number, are no
     integers, are negative or have no name.
     """
     zs = check_latents("latent_scatter", zs)
     classes = None if labels is None else _check_labels(zs, labels, names)
     figure, ax = canvas(ax, width=6.5, height=6.0)
-    if zs.shape[1] == 2:
+    if zs.shape[1] == 1:
+        bands = np.zeros(len(zs)) if classes is None else classes
+        # By the golden ratio neighbours in the list are spread evenly over the band.
+        height = (np.arange(len(zs)) * 0.6180339887) % 1.0 - 0.5
+        points, axis_labels = np.stack([zs[:, 0], bands + 0.8 * height], axis=1), ("$z_1$", "")
+        title = "Latent space: posterior means"
+    elif zs.shape[1] == 2:
         points, axis_labels = zs, ("$z_1$", "$z_2$")
         title = "Latent space: posterior means"
     else:
@@ -52,7 +59,11 @@ def latent_scatter(
     ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
     ax.set_title(title, fontsize="medium")
     open_axes(ax)
-    if classes is not None:
+    if zs.shape[1] == 1:
+        present = [] if classes is None else np.unique(classes)
+        ax.set_yticks(present, [str(c) if names is None else str(names[c]) for c in present])
+        ax.grid(False, axis="y")
+    elif classes is not None:
         write_names(ax, points, classes, names)
     return figure, ax
 

@@ -32,18 +32,15 @@ def principal_axes(zs: Array | np.ndarray) -> PrincipalAxes:
 
 
 def check_latents(call: str, zs: Array | np.ndarray) -> np.ndarray:
-    """Check that there are at least 2 finite latents of at least 2 dimensions.
+    """Check that there are at least 2 finite latents.
 
     **Raises:** `ValueError` otherwise.
     """
     zs = np.asarray(zs)
     if zs.ndim != 2:
         raise ValueError(f"`{call}(zs)` needs latents of shape (n, latent), got {zs.shape}; `zoo.encode` gives them")
-    if len(zs) < 2 or zs.shape[1] < 2:
-        raise ValueError(
-            f"`{call}(zs)` needs at least 2 latents of at least 2 dimensions, got shape {zs.shape}; "
-            "encode more examples, or train with latent_size=2 or more"
-        )
+    if len(zs) < 2 or zs.shape[1] < 1:
+        raise ValueError(f"`{call}(zs)` needs at least 2 latents, got shape {zs.shape}; encode more examples")
     if not np.isfinite(zs).all():
         bad = int(np.sum(~np.isfinite(zs)))
         raise ValueError(f"`{call}(zs)`: {bad} values are not finite; encode with a model that has not diverged")

@@ -1,55 +1,108 @@
 import math
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float
 
 
-GAP = 1  # pixels between images
 PAPER = 1.0  # what the gaps are filled with
+_SIDE = 28  # pixels of a picture to one pixel of the gap beside it
+_SIGNAL = (28, 56)  # height and width of the cell that a signal's lines are drawn in
 
 
-def as_images(call: str, images: Array | np.ndarray) -> Float[np.ndarray, " n channels height width"]:
-    """Turn images into floats in [0, 1] for the screen: bytes are divided by 255, means outside are clipped.
+def as_examples(call: str, examples: Array | np.ndarray) -> Float[np.ndarray, " n channels *sides"]:
+    """Make pictures ready for the screen, bytes divided by 255, means clipped to [0, 1]; signals stay as they are.
 
-    **Raises:** `ValueError` for anything but `(n, 1 or 3, height, width)` and for no images at all.
+    **Raises:** `ValueError` for anything but pictures `(n, 1 or 3, height, width)` and signals of floats `(n, channels,
+    length)`, and for none at all.
     """
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
+    examples = np.asarray(examples)
+    is_signal = examples.ndim == 3 and np.issubdtype(examples.dtype, np.floating)
+    if not is_signal and (examples.ndim != 4 or examples.shape[1] not in (1, 3)):
         raise ValueError(
-            f"`{call}` draws images of shape (n, 1 or 3, height, width), got {images.shape}; "
-            "reshape them, channels first"
+            f"`{call}` draws images of shape (n, 1 or 3, height, width) and signals of floats (n, channels, length), "
+            f"got {examples.dtype} of shape {examples.shape}; reshape them, channels first"
         )
-    if images.size == 0:
-        raise ValueError(f"`{call}` needs at least one image, got shape {images.shape}")
-    if images.dtype == np.uint8:
-        return images.astype(np.float32) / 255
-    return np.clip(images, 0.0, 1.0).astype(np.float32)
+    if examples.size == 0:
+        raise ValueError(f"`{call}` needs at least one image, got shape {examples.shape}")
+    if examples.dtype == np.uint8:
+        return examples.astype(np.float32) / 255
+    return (examples if is_signal else np.clip(examples, 0.0, 1.0)).astype(np.float32)
+
+
+class Layout(NamedTuple):
+    """Cells of one size in rows and columns, in the pixel coordinates of `imshow`.
+
+    **Fields:** `rows`, `columns`: how many; `height`, `width`: of a cell; `gap`: between columns; `row_gaps`: below the
+    rows, in turn.
+    """
+
+    rows: int
+    columns: int
+    height: int
+    width: int
+    gap: int
+    row_gaps: tuple[int, ...]
+
+    @property
+    def tops(self) -> list[int]:
+        """The first pixel of each row of cells."""
+        gaps = [self.row_gaps[i % len(self.row_gaps)] for i in range(self.rows)]
+        return [i * self.height + sum(gaps[:i]) for i in range(self.rows)]
+
+    @property
+    def lefts(self) -> list[int]:
+        """The first pixel of each column of cells."""
+        return [i * (self.width + self.gap) for i in range(self.columns)]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of all."""
+        return self.tops[-1] + self.height, self.lefts[-1] + self.width
+
+    @property
+    def row_centres(self) -> np.ndarray:
+        """The middle of each row."""
+        return np.array(self.tops) + (self.height - 1) / 2
+
+    @property
+    def column_centres(self) -> np.ndarray:
+        """The middle of each column."""
+        return np.array(self.lefts) + (self.width - 1) / 2
+
+
+def cell_size(examples: np.ndarray) -> tuple[int, int]:
+    """Height and width of the cell that an example is drawn in."""
+    return _SIGNAL if examples.ndim == 3 else examples.shape[2:]
+
+
+def lay_out(examples: np.ndarray, columns: int, *, row_gaps: tuple[int, ...] = (1,)) -> Layout:
+    """Lay out examples row by row.
+
+    `row_gaps` are those of small pictures: where there are more pixels, gaps grow with them.
+    """
+    height, width = cell_size(examples)
+    gap = max(1, round(max(height, width) / _SIDE))
+    rows = math.ceil(len(examples) / columns)
+    return Layout(rows, columns, height, width, gap, tuple(gap * n for n in row_gaps))
+
+
+def columns_of_square(examples: np.ndarray, n: int | None = None) -> int:
+    """How many columns make the sheet of n examples, all unless given, about as wide as it is high."""
+    height, width = cell_size(examples)
+    n = len(examples) if n is None else n
+    return min(n, math.ceil(math.sqrt(n * height / width)))
 
 
 def tile(
-    images: Float[np.ndarray, " n channels height width"], columns: int, *, row_gaps: tuple[int, ...] = (GAP,)
+    images: Float[np.ndarray, " n channels height width"], layout: Layout
 ) -> Float[np.ndarray, " rows columns"] | Float[np.ndarray, " rows columns rgb"]:
     """Put all images into one array, row by row from the top left, with thin gaps between them.
 
-    One array draws in milliseconds where a hundred axes take seconds. `row_gaps` are the gaps below the
-    rows, in turn. Cells without an image are paper.
+    One array draws in milliseconds where a hundred axes take seconds. Cells without an image are paper.
     """
-    n, channels, height, width = images.shape
-    rows = math.ceil(n / columns)
-    tops = row_tops(rows, height, row_gaps)
-    sheet = np.full((channels, tops[-1] + height, columns * (width + GAP) - GAP), PAPER, images.dtype)
-    for i, image in enumerate(images):
-        top, left = tops[i // columns], (i % columns) * (width + GAP)
-        sheet[:, top : top + height, left : left + width] = image
-    return sheet[0] if channels == 1 else sheet.transpose(1, 2, 0)
-
-
-def row_tops(rows: int, height: int, row_gaps: tuple[int, ...] = (GAP,)) -> list[int]:
-    """The first pixel of each row of tiles."""
-    gaps = [row_gaps[i % len(row_gaps)] for i in range(rows)]
-    return [i * height + sum(gaps[:i]) for i in range(rows)]
-
-
-def centres(count: int, side: int) -> np.ndarray:
-    """The middle of each tile along one axis, in the pixel coordinates of `imshow`, with even gaps."""
-    return np.arange(count) * (side + GAP) + (side - 1) / 2
+    sheet = np.full((images.shape[1], *layout.size), PAPER, images.dtype)
+    corners = [(top, left) for top in layout.tops for left in layout.lefts]
+    for image, (top, left) in zip(images, corners):
+        sheet[:, top : top + layout.height, left : left + layout.width] = image
+    return sheet[0] if len(sheet) == 1 else sheet.transpose(1, 2, 0)

@@ -5,9 +5,10 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ..models import AbstractVAE
-from ._canvas import Numbers, draw_images, number
-from ._model_images import as_latents, check_model_of_images, decode_images, with_batch_axis
-from ._tiles import centres, tile
+from ._canvas import Numbers, number
+from ._draw_examples import draw_examples
+from ._model_examples import as_latents, check_model, decode_latents, with_batch_axis
+from ._tiles import lay_out
 
 
 def traversals(
@@ -20,15 +21,15 @@ def traversals(
     ax: Any = None,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Any, Any]:
-    r"""Draws what each latent dimension does to one image: a row to a dimension.
+    r"""Draws what each latent dimension does to one image or signal: a row to a dimension.
 
     In row j, $z_j$ takes the `values` in turn, the other dimensions keep those of `x`, and
     $E[x \mid z]$ is drawn.
 
     **Arguments:**
 
-    - `model`: a trained model of images, frozen if it has `BatchNorm`.
-    - `x`: one image `(channels, height, width)`, which is encoded, or one latent `(latent,)`.
+    - `model`: a trained model of images or signals, frozen if it has `BatchNorm`.
+    - `x`: one example of the data's shape, `(channels, height, width)`, which is encoded, or one latent `(latent,)`.
     - `values`: that a dimension takes; nine from -3 to 3 unless given.
     - `dimensions`: which latent dimensions, from 0, in the order of the rows; all unless given.
     - `observe`, `key`: for an image, as in `zoo.encode`; a latent needs neither.
@@ -41,8 +42,8 @@ def traversals(
 
     Higgins et al., "beta-VAE", 2017, figures 1 to 3.
     """
-    check_model_of_images("traversals", model)
-    xs = with_batch_axis("traversals", "x", x)
+    check_model("traversals", model)
+    xs = with_batch_axis("traversals", "x", model, x)
     if len(xs) != 1:
         raise ValueError(f"`traversals(x)` starts from one image or latent, got a batch of {len(xs)}; pass x[0]")
     (z,) = as_latents("traversals", model, xs, observe=observe, key=key)
@@ -58,19 +59,12 @@ def traversals(
     zs = np.tile(z.astype(np.float64), (len(dimensions), len(values), 1))
     for row, j in enumerate(dimensions):
         zs[row, :, j] = values
-    images = decode_images("traversals", model, zs.reshape(-1, len(z)))
-    figure, ax = draw_images(
-        tile(images, len(values)),
-        ax,
-        title="One latent dimension to a row, the others held",
-        rows=len(dimensions),
-        columns=len(values),
-        left=0.4,
-        bottom=0.5,
-    )
-    across, down = centres(len(values), images.shape[3]), centres(len(dimensions), images.shape[2])
+    images = decode_latents("traversals", model, zs.reshape(-1, len(z)))
+    layout = lay_out(images, len(values))
+    title = "One latent dimension to a row, the others held"
+    figure, ax = draw_examples(images, layout, ax, title=title, left=0.4, bottom=0.5)
     texts = [number(value, ".3g") for value in values]
-    ax.set_xticks(across, texts, fontsize="small")
-    ax.set_yticks(down, [f"$z_{{{j + 1}}}$" for j in dimensions], fontsize="small")
+    ax.set_xticks(layout.column_centres, texts, fontsize="small")
+    ax.set_yticks(layout.row_centres, [f"$z_{{{j + 1}}}$" for j in dimensions], fontsize="small")
     ax.set_xlabel("value of that dimension")
     return figure, ax
