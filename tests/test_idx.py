@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from zoo import data
-from zoo.data import _download, _fashion_mnist
+from zoo.data import _download, _fashion_mnist, _places
 from zoo.data._idx import encode_idx, read_idx
 
 
@@ -269,15 +269,15 @@ def test_nowhere_lists_every_place(nowhere, monkeypatch):
 
 def test_cache_directory_follows_the_platform(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(_fashion_mnist.sys, "platform", "linux")
+    monkeypatch.setattr(_places.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert _fashion_mnist._cache_directory() == tmp_path / "xdg" / "vae-zoo" / "fashion-mnist"
     for ignored in ("", "relative"):
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
         assert _fashion_mnist._cache_directory() == tmp_path / ".cache" / "vae-zoo" / "fashion-mnist"
-    monkeypatch.setattr(_fashion_mnist.sys, "platform", "darwin")
+    monkeypatch.setattr(_places.sys, "platform", "darwin")
     assert _fashion_mnist._cache_directory() == tmp_path / "Library/Caches/vae-zoo/fashion-mnist"
-    monkeypatch.setattr(_fashion_mnist.sys, "platform", "win32")
+    monkeypatch.setattr(_places.sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert _fashion_mnist._cache_directory() == tmp_path / "local" / "vae-zoo" / "fashion-mnist"
 

@@ -4,6 +4,7 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from ._idx import encode_idx, read_idx
@@ -40,28 +41,37 @@ def download_fashion_mnist(directory: Path, *, address: str, progress: bool) -> 
     for name in FASHION_MNIST_FILES:
         target = directory / f"{name}.gz"
         if not target.is_file() and not (directory / name).is_file():
-            _fetch(f"{address.rstrip('/')}/{name}.gz", target, name, progress)
+            fetch(f"{address.rstrip('/')}/{name}.gz", target, check=_verify, name=name, progress=progress)
 
 
-def _fetch(url: str, target: Path, name: str, progress: bool) -> None:
+def fetch(
+    url: str, target: Path, *, check: Callable[[Path, str, str], None], name: str, progress: bool, limit: int = _LIMIT
+) -> None:
+    """Download a file, which appears whole and checked, or not at all.
+
+    **Arguments:** `check`: of the file's path, the url and the name, raises `ValueError` where it is not the original;
+    `limit`: bytes that it may have at most.
+
+    **Raises:** `OSError` where the network or the disk fails, `ValueError` where the file is not the original.
+    """
     # Beside the target, so that the rename stays within one file system.
     handle, temporary = tempfile.mkstemp(prefix=f".{name}-", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             try:
-                _stream(url, file, name, progress)
+                _stream(url, file, name, progress, limit)
             except http.client.HTTPException as error:
                 raise OSError(f"{url} broke off: {error!r}") from error
             file.flush()
             os.fsync(file.fileno())
-        _verify(Path(temporary), url, name)
+        check(Path(temporary), url, name)
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _stream(url: str, file, name: str, progress: bool) -> None:
+def _stream(url: str, file, name: str, progress: bool, limit: int) -> None:
     from tqdm import tqdm  # costs time that those who have the files need not spend
 
     request = urllib.request.Request(url, headers={"User-Agent": "vae-zoo"})
@@ -73,14 +83,14 @@ def _stream(url: str, file, name: str, progress: bool) -> None:
     with response:
         declared = response.headers.get("Content-Length", "")
         total = int(declared) if declared.isdecimal() else None
-        if (total or 0) > _LIMIT:
-            raise ValueError(f"{url} offers {total:,} bytes, more than the {_LIMIT:,} expected at most")
+        if (total or 0) > limit:
+            raise ValueError(f"{url} offers {total:,} bytes, more than the {limit:,} expected at most")
         received = 0
         with tqdm(total=total, unit="B", unit_scale=True, desc=name, disable=not progress) as bar:
             while chunk := response.read(_CHUNK):
                 received += len(chunk)
-                if received > _LIMIT:
-                    raise ValueError(f"{url} sends more than the {_LIMIT:,} bytes expected at most")
+                if received > limit:
+                    raise ValueError(f"{url} sends more than the {limit:,} bytes expected at most")
                 file.write(chunk)
                 bar.update(len(chunk))
     if total is not None and received != total:

@@ -1,5 +1,4 @@
 import os
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ from jaxtyping import UInt8
 
 from ._download import FASHION_MNIST_ADDRESS, FASHION_MNIST_FILES, download_fashion_mnist
 from ._idx import read_idx
+from ._places import cache_directory
 
 
 FASHION_MNIST_CLASSES = (
@@ -154,15 +154,7 @@ def _places() -> list[Path]:
 
 
 def _cache_directory() -> Path:
-    if sys.platform == "win32":
-        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    else:
-        # The XDG base directory specification: relative values are to be ignored.
-        root = os.environ.get("XDG_CACHE_HOME", "")
-        root = root if os.path.isabs(root) else Path.home() / ".cache"
-    return Path(root) / "vae-zoo" / "fashion-mnist"
+    return cache_directory("fashion-mnist")
 
 
 def _describe_missing(directory: Path) -> str:

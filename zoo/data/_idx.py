@@ -13,7 +13,7 @@ _GZIP_FORMAT = 31  # zlib's number for "gzip header and checksum, largest window
 _LIMIT = 1 << 28  # bytes; the largest file of the MNIST family has 47 million
 
 
-def read_idx(path: str | os.PathLike, *, dimensions: int) -> UInt8[np.ndarray, " ..."]:
+def read_idx(path: str | os.PathLike, *, dimensions: int, limit: int = _LIMIT) -> UInt8[np.ndarray, " ..."]:
     """Read the array of bytes in an IDX file, the format of MNIST and its family, gzipped or plain.
 
     A big-endian header of 4-byte words, 0x0800 + dimensions and each axis's length, then the bytes in C
@@ -24,17 +24,18 @@ def read_idx(path: str | os.PathLike, *, dimensions: int) -> UInt8[np.ndarray, "
 
     - `path`: of the file.
     - `dimensions`: how many axes the array must have: 3 for images, 1 for labels.
+    - `limit`: bytes that the file, and what it unpacks to, may have.
 
     **Returns:** a uint8 array that owns its memory.
 
     **Raises:** `ValueError`, naming the file, where it is empty, no IDX file of bytes with that many axes,
-    larger than 256 MiB, shorter or longer than its header declares, or damaged gzip. `OSError` where it
+    larger than `limit`, shorter or longer than its header declares, or damaged gzip. `OSError` where it
     cannot be read.
     """
     path = Path(path)
     size = path.stat().st_size
-    if size > _LIMIT:
-        raise ValueError(f"{path} has {size:,} bytes, more than the {_LIMIT:,} that an IDX file may have here")
+    if size > limit:
+        raise ValueError(f"{path} has {size:,} bytes, more than the {limit:,} that an IDX file may have here")
     header_size = 4 + 4 * dimensions
     with path.open("rb") as file:
         head = file.read(header_size)
@@ -42,12 +43,12 @@ def read_idx(path: str | os.PathLike, *, dimensions: int) -> UInt8[np.ndarray, "
             raise ValueError(f"{path} is empty; get the file anew")
         if head.startswith(_GZIP_MAGIC):
             stream = _GzipStream(path, head + file.read(size))
-            shape = _parse_header(path, stream.read(header_size), dimensions)
+            shape = _parse_header(path, stream.read(header_size), dimensions, limit)
             payload = stream.read(math.prod(shape))
             _check_length(path, len(payload), shape)
             stream.finish()
         else:
-            shape = _parse_header(path, head, dimensions)
+            shape = _parse_header(path, head, dimensions, limit)
             _check_length(path, size - header_size, shape)
             payload = file.read(math.prod(shape))
     return np.frombuffer(payload, np.uint8).reshape(shape).copy()
@@ -59,7 +60,7 @@ def encode_idx(array: UInt8[np.ndarray, " ..."]) -> bytes:
     return header + array.tobytes()
 
 
-def _parse_header(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
+def _parse_header(path: Path, header: bytes, dimensions: int, limit: int) -> tuple[int, ...]:
     if len(header) < 4 + 4 * dimensions:
         raise ValueError(
             f"{path} ends within its header: {4 + 4 * dimensions} bytes needed, {len(header)} found; get the file anew"
@@ -70,9 +71,9 @@ def _parse_header(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]
             f"{path} begins with 0x{magic:08x}, an IDX file of {dimensions}-dimensional bytes with "
             f"0x{0x0800 + dimensions:08x}; is it another file under this name?"
         )
-    if math.prod(shape) > _LIMIT:
+    if math.prod(shape) > limit:
         raise ValueError(
-            f"{path} declares the shape {tuple(shape)}, {math.prod(shape):,} bytes, more than the {_LIMIT:,} "
+            f"{path} declares the shape {tuple(shape)}, {math.prod(shape):,} bytes, more than the {limit:,} "
             "that an IDX file may have here; get the file anew"
         )
     return tuple(shape)
