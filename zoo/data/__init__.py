@@ -15,6 +15,8 @@ from ._fashion_mnist import (
     fashion_mnist as fashion_mnist,
     fashion_mnist_mini as fashion_mnist_mini,
 )
+from ._labels import number_labels as number_labels
+from ._load import load as load
 from ._observe import binarise as binarise, dequantise as dequantise, scale as scale
 from ._pinwheel import pinwheel as pinwheel
 from ._sprites import Sprites as Sprites, sprites as sprites

@@ -5,7 +5,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Integer, PRNGKeyArray, Shaped
 
+from ._arrange import kind_of
 from ._fashion_mnist import FASHION_MNIST_CLASSES, LabelledImages
+from ._found import Kind
 from ._sprites import Sprites
 from ._toy import AbstractToy
 
@@ -20,6 +22,8 @@ class DataSet(NamedTuple):
     - `classes`: what the classes are called, or `None`.
     - `log_density`: log p(x) of one example, where the density that they come from is known.
     - `train_factors`, `test_factors`: what each example was made of, one factor to a column, or `None`.
+    - `digest`: the sha256 of all these, where they come from outside of the zoo and may change.
+    - `notes`: what was found and decided in loading them, one sentence each.
     """
 
     train: Shaped[np.ndarray, " train ..."]
@@ -30,11 +34,24 @@ class DataSet(NamedTuple):
     log_density: Callable[[Array], Array] | None = None
     train_factors: Integer[np.ndarray, " train factors"] | None = None
     test_factors: Integer[np.ndarray, " test factors"] | None = None
+    digest: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.train.shape[1:]))
+        classes = f", {len(self.classes)} classes" if self.classes else ""
+        counts = f"{len(self.train):,} + {len(self.test):,} {self.kind} of {shape} {self.train.dtype}"
+        return f"<DataSet: {'; '.join([f'{counts}{classes}', *self.notes])}>"
+
+    @property
+    def kind(self) -> Kind:
+        """What an example is: one of `"images"`, `"signals"`, with channels and a length, and `"vectors"`."""
+        return kind_of(self.test)
 
     @property
     def is_images(self) -> bool:
         """Whether an example has channels, height and width."""
-        return self.test.ndim == 4
+        return self.kind == "images"
 
     def first(self, n: int | None) -> "DataSet":
         """The data set with the first n of its test examples only; with all of them for `None`."""
