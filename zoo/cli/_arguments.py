@@ -20,7 +20,28 @@ class Train:
     """
 
     data: Annotated[str, _choice(names.DATA)] = "fashion-mnist-mini"
-    """What to learn; `fashion-mnist` is the full set, downloaded if it is nowhere on this machine."""
+    """What to learn: a name, or the path of your own: a folder or zip file of pictures or .wav recordings, .npy, .npz,
+    IDX files. Published sets are downloaded if they are nowhere on this machine."""
+    size: tuple[int, ...] | None = None
+    """Pixels that your pictures are brought to: one number, or height and width."""
+    resize: Literal["crop", "stretch", "pad"] = "crop"
+    """How: cut to the middle first, stretched, or padded with black."""
+    class_level: int = 1
+    """How many folders name a picture's class; 0 for no classes."""
+    skip_corrupt: bool = False
+    """Go on without files that cannot be decoded, and say which."""
+    window: int | None = None
+    """Samples of each window that recordings are cut into."""
+    array: str | None = None
+    """What the examples are called in an .npz file that leaves a doubt."""
+    labels: str | None = None
+    """What their labels are called there."""
+    kind: Literal["images", "signals", "vectors"] | None = None
+    """What your arrays are, where their shape says something else."""
+    held_out: float = 0.1
+    """The part of your examples that is held out, where they come with no such part."""
+    split_seed: int = 0
+    """Of the choice of those, and of nothing else."""
     model: Annotated[str | None, _choice(names.MODELS)] = None
     """Unless given: conv for images, mlp for points in the plane."""
     likelihood: Annotated[str | None, _choice(names.LIKELIHOODS)] = None
@@ -72,8 +93,8 @@ class Train:
     """Normalisation after each convolution of conv and pooled networks."""
     epochs: int | None = None
     """Passes over the training data. Unless given: as many as take about two minutes on two cores."""
-    batch_size: int = 32
-    """Examples to a step."""
+    batch_size: int | None = None
+    """Examples to a step. Unless given: 32, or as many as there are."""
     microbatches: int = 1
     """Parts into which each batch is cut: the same gradient in less memory."""
     learning_rate: float = 1e-3
@@ -107,8 +128,15 @@ class Train:
     """Which this is, from 0. Unless given: as Slurm, Open MPI or Kubernetes tell."""
 
 
-# A sweep goes over seeds, or over any option that is a real number.
-SWEPT = ("seed", *(option.name for option in fields(Train) if option.type in (float, float | None)))
+# Options of `zoo.data.load`: how data of one's own are read.
+LOADING = (
+    *("size", "resize", "class_level", "skip_corrupt", "window", "array", "labels", "kind", "held_out", "split_seed"),
+)
+# A sweep goes over seeds, or over any option of training that is a real number.
+SWEPT = (
+    "seed",
+    *(option.name for option in fields(Train) if option.type in (float, float | None) and option.name not in LOADING),
+)
 
 
 @dataclass(frozen=True)
@@ -148,6 +176,8 @@ class Evaluate:
     """Only the first so many of the examples, and as many samples where those are compared."""
     seed: int = 1
     """Of the draws and of what the model sees."""
+    data: Path | None = None
+    """Where the run's own data are now, if not where they were."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -178,6 +208,8 @@ class Plot:
     """A run directory."""
     out: Path | None = None
     """Where to put them. Unless given: the run directory's figures/."""
+    data: Path | None = None
+    """Where the run's own data are now, if not where they were."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +220,8 @@ class Report:
     """A run directory."""
     out: Path | None = None
     """The file. Unless given: report.html in the run directory."""
+    data: Path | None = None
+    """Where the run's own data are now, if not where they were; figures that are missing are drawn from them."""
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,37 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import zoo
 
-from . import _names as names
+from . import _data as sources, _names as names
 from ._arguments import Train
 
 
-COMPONENTS = 64  # pseudo-inputs of a VampPrior
+COMPONENTS = 64  # of a mixture, or pseudo-inputs of a VampPrior; or as many as there are examples
 
 
-def resolve(settings: Train) -> Train:
-    """The settings with every option that was not given filled in.
-
-    **Raises:** `ValueError` for a name the zoo does not know, and a number that cannot be. Nothing of jax has been
-    imported yet when it is raised.
-    """
+def check_names(settings: Train) -> None:
+    """**Raises:** `ValueError` for a name the zoo does not know. Nothing has been read or imported yet."""
     for option, table in names.KINDS.items():
-        if getattr(settings, option) is not None:
+        if option != "data" and getattr(settings, option) is not None:
             names.check(option, getattr(settings, option), table)
     names.check("norm", settings.norm, names.NORMS)
-    data = names.DATA[settings.data]
+    sources.check(settings.data)
+
+
+def resolve(settings: Train, data: names.Entry | None = None) -> Train:
+    """The settings with every option that was not given filled in; `data` is what `--data` stands for, if read already.
+
+    **Raises:** `ValueError` for a name the zoo does not know, and a number that cannot be. Nothing of jax has been
+    imported yet when it is raised, unless data of one's own were read.
+    """
+    check_names(settings)
+    data = sources.find(settings) if data is None else data
+    if settings.data not in names.DATA:
+        settings = dataclasses.replace(settings, data=str(Path(settings.data).expanduser().resolve()))
     settings = _fill_in(settings, data.usual)
     for option in ("posterior", "model", "likelihood"):
         if getattr(settings, option) is not None:
@@ -44,10 +53,12 @@ def _fill_in(settings: Train, usual: Mapping[str, Any]) -> Train:
     return dataclasses.replace(settings, **missing)
 
 
-def dataset(settings: Train) -> "zoo.data.DataSet":
+def dataset(settings: Train, data: names.Entry | None = None) -> "zoo.data.DataSet":
+    """The examples; `data` is what `--data` stands for, if read already."""
     import jax.random as jr
 
-    return names.look_up("data", settings)(key=jr.fold_in(jr.key(settings.seed), 2))
+    data = sources.find(settings) if data is None else data
+    return data.get()(key=jr.fold_in(jr.key(settings.seed), 2))
 
 
 def model(settings: Train, dataset: "zoo.data.DataSet") -> Any:
@@ -135,7 +146,7 @@ def refit(settings: Train, model: Any, dataset: "zoo.data.DataSet", *, key: Any)
         xs=dataset.train, ys=labels(model, dataset.train_labels), observe=names.look_up("observe", settings), key=key
     )
     if isinstance(model.prior, zoo.priors.MixtureOfNormals):
-        return zoo.fit_prior(model, **examples)
+        return zoo.fit_prior(model, **examples, components=min(COMPONENTS, len(dataset.train)))
     start = prior(settings, dataset, key=jr.fold_in(key, 1))
     # The objective of a posterior without a density leaves the prior as it was.
     untrained = settings.posterior == "point" and settings.prior != "standard" and isinstance(model.prior, type(start))
@@ -144,9 +155,10 @@ def refit(settings: Train, model: Any, dataset: "zoo.data.DataSet", *, key: Any)
     return model
 
 
-def describe_choices(settings: Train) -> str:
+def describe_choices(settings: Train, dataset: "zoo.data.DataSet") -> str:
     """The data, the model and the choices that are not usual with them, as they would be typed."""
-    usual = resolve(Train(data=settings.data, model=settings.model))
+    data = names.DATA.get(settings.data) or sources.describe(dataset)
+    usual = resolve(Train(data=settings.data, model=settings.model), data)
     chosen = {option: getattr(settings, option) for option in names.KINDS}
     unusual = [f"--{option} {name}" for option, name in chosen.items() if name != getattr(usual, option)]
     return " ".join([f"--data {settings.data} --model {settings.model}", *unusual])

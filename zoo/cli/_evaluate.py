@@ -4,15 +4,17 @@ from typing import Any
 
 import zoo
 
-from . import _names as names, _run as runs
+from . import _data as sources, _names as names, _run as runs
 from ._arguments import Evaluate, Train
 
 
 def run_evaluate(arguments: Evaluate) -> None:
     chosen = [_check_name(name) for name in arguments.metrics]
-    check(chosen, arguments, runs.read_settings(arguments.run).data)
+    settings = runs.read_settings(arguments.run, arguments.data)
     zoo.files.read_evaluation(arguments.run)  # refuses a damaged file before the work and not after it
-    settings, model, dataset = runs.open_run(arguments.run)
+    data = sources.find(settings)
+    check(chosen, arguments, settings.data, data.traits)
+    model, dataset = zoo.load(arguments.run / runs.MODEL), runs.read_data(arguments.run, settings, data)
     if arguments.split == "train":
         dataset = dataset.tested_on_train()
     dataset = dataset.first(arguments.examples)
@@ -37,12 +39,11 @@ def _check_name(name: str) -> str:
     return name
 
 
-def check(chosen: list[str], arguments: Evaluate, data: str) -> None:
-    """**Raises:** `ValueError` where that cannot be measured on these data, before anything is read or computed."""
+def check(chosen: list[str], arguments: Evaluate, data: str, holds: tuple[str, ...]) -> None:
+    """**Raises:** `ValueError` where that cannot be measured on data that hold this, before anything is computed."""
     for option in ("examples", "k"):
         if (value := getattr(arguments, option)) is not None and value < 1:
             raise ValueError(f"`--{option} {value}`: pass at least 1")
-    holds = names.DATA[data].traits
     for name in chosen:
         asked, needs = f"`--metrics {name}`", names.METRICS[name].traits
         for need in needs:

@@ -60,7 +60,7 @@ def prepare(settings: Train, dataset: "zoo.data.DataSet", mesh: Any) -> Job:
             checkpoint_every=settings.checkpoint_every, mesh=mesh,
         )  # fmt: skip
     except ValueError as error:
-        raise ValueError(f"`{build.describe_choices(settings)}`: {error}") from error
+        raise ValueError(f"`{build.describe_choices(settings, dataset)}`: {error}") from error
     return Job(settings, dataset, model, options | judged | {"optimiser": optimiser})
 
 
@@ -78,7 +78,7 @@ def options_to_sweep(settings: Train, examples: int, **numbers: Any) -> dict[str
 
 
 def _steps(settings: Train, examples: int) -> int:
-    return cast(int, settings.epochs) * max(examples // settings.batch_size, 1)
+    return cast(int, settings.epochs) * max(examples // cast(int, settings.batch_size), 1)
 
 
 def finish(run: Path, job: Job, model: Any) -> tuple[Any, dict[str, Any]]:

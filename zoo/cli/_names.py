@@ -192,6 +192,12 @@ _OF_IMAGES = dict(model="conv", likelihood="continuous-bernoulli", evaluation_ex
 _OF_POINTS = dict(
     model="mlp", likelihood="gaussian-shared", latent_size=2, epochs=100, evaluation_examples=2_000, observe="scale"
 )
+# What is usual with data of one's own, which are of one of these kinds.
+OF_KIND: dict[str, dict[str, Any]] = {
+    "images": _OF_IMAGES,
+    "signals": dict(model="mlp", likelihood="gaussian-shared", evaluation_examples=250, observe="scale"),
+    "vectors": dict(model="mlp", likelihood="gaussian-shared", evaluation_examples=2_000, observe="scale"),
+}
 # What makes a data set of a key. Its epochs take about two minutes of training on two cores.
 DATA: Table = {
     "fashion-mnist-mini": _entry(
@@ -204,6 +210,27 @@ DATA: Table = {
     "fashion-mnist": _entry(
         lambda: lambda key: zoo.data.from_clothes(zoo.data.fashion_mnist()),
         "60,000 + 10,000 clothes; Xiao et al. 2017",
+        *("pictures", "labels"),
+        **_OF_IMAGES,
+        epochs=1,
+    ),
+    "mnist": _entry(
+        lambda: lambda key: zoo.data.load("mnist"),
+        "60,000 + 10,000 digits; LeCun et al. 1998",
+        *("pictures", "labels"),
+        **_OF_IMAGES,
+        epochs=1,
+    ),
+    "kmnist": _entry(
+        lambda: lambda key: zoo.data.load("kmnist"),
+        "60,000 + 10,000 cursive Japanese letters; Clanuwat et al. 2018",
+        *("pictures", "labels"),
+        **_OF_IMAGES,
+        epochs=1,
+    ),
+    "cifar10": _entry(
+        lambda: lambda key: zoo.data.load("cifar10"),
+        "50,000 + 10,000 photographs in colour, 32 x 32; Krizhevsky 2009",
         *("pictures", "labels"),
         **_OF_IMAGES,
         epochs=1,
@@ -281,7 +308,13 @@ KINDS: dict[str, Table] = {
 # What `zoo list` lists: what is chosen in training, and what is measured.
 LISTED: dict[str, Table] = KINDS | {"metrics": METRICS}
 # What is usual where neither the options given nor the data, the posterior, the model or the likelihood say otherwise.
-USUAL = {"posterior": "diagonal-normal", "prior": "mixture", "latent_size": 8, "observe": "dequantise"}
+USUAL = {
+    "posterior": "diagonal-normal",
+    "prior": "mixture",
+    "latent_size": 8,
+    "observe": "dequantise",
+    "batch_size": 32,
+}
 
 
 def check(option: str, name: str, table: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ STYLE: dict[Any, Any] = {"font.size": 13.0, "savefig.dpi": 150, "savefig.bbox": 
 
 
 def run_plot(arguments: Plot) -> None:
-    settings, model, dataset = runs.open_run(arguments.run)
+    settings, model, dataset = runs.open_run(arguments.run, arguments.data)
     for path in draw_figures(arguments.run, settings, model, dataset, arguments.out):
         print(path)
 
@@ -39,9 +39,14 @@ def _figures(run: Path, settings: Train, model: Any, dataset: "zoo.data.DataSet"
 
     key, observe = jr.key(settings.seed), names.look_up("observe", settings)
     figures = {"loss_curve": zoo.plots.loss_curve(zoo.files.read_history(run / "metrics.jsonl"))}
+    if model.data_shape == (2,):
+        span = 1.15 * float(abs(dataset.test).max())
+        bounds = (-span, span)
+        density = zoo.plots.model_log_density(model, bounds=bounds, key=key)
+        figures["density"] = zoo.plots.density_2d(density, dataset.log_density, bounds=bounds)
+        return figures
+    ys = build.labels(model, dataset.test_labels)
     if len(model.data_shape) > 1:
-        ys = build.labels(model, dataset.test_labels)
-        codes = zoo.encode(model, dataset.test, ys=ys, observe=observe, key=key)
         few = None if ys is None else ys[:20]
         figures["reconstructions"] = zoo.plots.reconstructions(
             model, dataset.test[:20], ys=few, observe=observe, key=key
@@ -50,16 +55,14 @@ def _figures(run: Path, settings: Train, model: Any, dataset: "zoo.data.DataSet"
             figures["samples"] = zoo.plots.samples(model, 64, key=key)
         else:
             figures["samples"] = class_samples(model, dataset.classes, key=key)
-        is_vector = not isinstance(codes, tuple) and codes.ndim == 2
-        codes = codes[-1] if isinstance(codes, tuple) else codes.reshape(len(codes), -1)  # of layers the highest
-        figures["latent_space"] = zoo.plots.latent_scatter(codes, dataset.test_labels, names=dataset.classes)
-        if ys is None and is_vector:
-            figures["manifold"] = zoo.plots.manifold(model, codes)
-    else:
-        span = 1.15 * float(abs(dataset.test).max())
-        bounds = (-span, span)
-        density = zoo.plots.model_log_density(model, bounds=bounds, key=key)
-        figures["density"] = zoo.plots.density_2d(density, dataset.log_density, bounds=bounds)
+    codes = zoo.encode(model, dataset.test, ys=ys, observe=observe, key=key)
+    is_vector = not isinstance(codes, tuple) and codes.ndim == 2
+    codes = codes[-1] if isinstance(codes, tuple) else codes.reshape(len(codes), -1)  # of layers the highest
+    if len(codes) < 2:
+        return figures
+    figures["latent_space"] = zoo.plots.latent_scatter(codes, dataset.test_labels, names=dataset.classes)
+    if len(model.data_shape) > 1 and ys is None and is_vector:
+        figures["manifold"] = zoo.plots.manifold(model, codes)
     return figures
 
 

@@ -22,7 +22,7 @@ def run_report(arguments: Report) -> None:
     if not find_figures(run):
         from ._plot import draw_figures
 
-        draw_figures(run, *runs.open_run(run))
+        draw_figures(run, *runs.open_run(run, arguments.data))
     files.write_text(out, make_page(run))
     print(out)
 

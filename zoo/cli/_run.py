@@ -32,8 +32,8 @@ def create(settings: Train, **more: Any) -> Path:
     return run
 
 
-def read_settings(run: Path) -> Train:
-    """The settings of a run.
+def read_settings(run: Path, data: Path | None = None) -> Train:
+    """The settings of a run; its data are at `data`, if given.
 
     **Raises:** `FileNotFoundError` or `ValueError` where the directory holds no run of this version.
     """
@@ -51,6 +51,8 @@ def read_settings(run: Path) -> Train:
     if set(saved) != known:
         raise ValueError(f"{path} has the settings {sorted(saved)}, this version knows {sorted(known)}")
     saved["out"] = saved["out"] and Path(saved["out"])
+    saved["size"] = saved["size"] and tuple(saved["size"])
+    saved["data"] = saved["data"] if data is None else str(data.expanduser().resolve())
     return Train(**saved)
 
 
@@ -63,10 +65,11 @@ def read_settings_to_resume(arguments: Train) -> Train:
     assert run is not None
     for field in dataclasses.fields(Train):
         value = getattr(arguments, field.name)
-        if field.name not in {"resume"} | LAUNCH and value != field.default:
+        if field.name not in {"resume", "data"} | LAUNCH and value != field.default:
             option = f"--{field.name.replace('_', '-')} {value}"
             raise ValueError(f"`--resume {run}` takes the settings from {run}/settings.json; leave out `{option}`")
-    settings = read_settings(run)
+    moved = None if arguments.data == Train().data else Path(arguments.data)
+    settings = read_settings(run, moved)
     now, then = versions(), json.loads((run / "settings.json").read_text())["versions"]
     changed = ", ".join(f"{name} {then.get(name)} is now {now[name]}" for name in now if now[name] != then.get(name))
     if changed:
@@ -114,13 +117,20 @@ MODEL = "model.safetensors"
 LAUNCH = {"distributed", "coordinator", "processes", "process"}
 
 
-def open_run(run: Path) -> tuple[Train, Any, Any]:
-    """A run's settings, its model and its data.
+def open_run(run: Path, data: Path | None = None) -> tuple[Train, Any, Any]:
+    """A run's settings, its model and its data, which are at `data`, if given.
 
     **Raises:** `FileNotFoundError` or `ValueError` where there is no run, or a damaged one.
     """
-    settings = read_settings(run)
+    settings = read_settings(run, data)
+    return settings, zoo.load(run / MODEL), read_data(run, settings)
 
-    from . import _build as build
 
-    return settings, zoo.load(run / MODEL), build.dataset(settings)
+def read_data(run: Path, settings: Train, data: Any = None) -> Any:
+    """A run's data; says so where they have changed. `data` is what `--data` stands for, if read already."""
+    from . import _build as build, _data as sources
+
+    dataset = build.dataset(settings) if data is None else build.dataset(settings, data)
+    if change := sources.find_change(run, dataset):
+        print(change, file=sys.stderr)
+    return dataset

@@ -7,7 +7,8 @@ from ._arguments import Sample
 def run_sample(arguments: Sample) -> None:
     if arguments.n < 1:
         raise ValueError(f"`--n {arguments.n}`: pass at least 1")
-    settings, model, dataset = runs.open_run(arguments.run)
+    settings, model = runs.read_settings(arguments.run), zoo.load(arguments.run / runs.MODEL)
+    has_pictures = len(model.data_shape) > 1
     import jax.random as jr
     import matplotlib
     import numpy as np
@@ -23,8 +24,10 @@ def run_sample(arguments: Sample) -> None:
         ys = numbers if arguments.label is None else np.full(arguments.n, arguments.label)
     elif arguments.label is not None:
         raise ValueError(f"`--label {arguments.label}`: the model `{settings.model}` knows no labels; leave it out")
-    key, noise = jr.key(arguments.seed), arguments.noise or len(model.data_shape) == 1
+    key, noise = jr.key(arguments.seed), arguments.noise or not has_pictures
     np.save(out / "samples.npy", np.asarray(zoo.sample(model, arguments.n, y=ys, noise=noise, key=key)))
-    figure, _ = zoo.plots.samples(model, arguments.n, y=ys, noise=noise, key=key)
-    figure.savefig(out / "samples.png", dpi=100, bbox_inches="tight")
-    print(out / "samples.npy", out / "samples.png", sep="\n")
+    print(out / "samples.npy")
+    if has_pictures or model.data_shape == (2,):
+        figure, _ = zoo.plots.samples(model, arguments.n, y=ys, noise=noise, key=key)
+        figure.savefig(out / "samples.png", dpi=100, bbox_inches="tight")
+        print(out / "samples.png")

@@ -5,23 +5,25 @@ from typing import Any
 
 import zoo
 
-from . import _build as build, _names as names, _run as runs
+from . import _build as build, _data as sources, _names as names, _run as runs
 from ._arguments import SWEPT, Sweep, Train
 from ._evaluate import format_number
 from ._job import Job, finish, options_to_sweep, prepare
 
 
 def run_sweep(arguments: Sweep) -> None:
-    over, values, settings = resolve(arguments)
+    over, values, settings = check_sweep(arguments)
     started = time.perf_counter()
+    data = sources.find(arguments.train, progress=True)
+    settings = [build.resolve(each, data) for each in settings]
     import jax.numpy as jnp
     import jax.random as jr
 
     mesh = zoo.train.choose_mesh(len(values), devices=arguments.train.devices, at_least=1)
-    dataset = build.dataset(build.resolve(arguments.train))
+    dataset = build.dataset(arguments.train, data)
     jobs = [prepare(each, dataset, None) for each in settings]
     first, examples = jobs[0], len(dataset.train)
-    root = runs.create(settings[0], over=over, values=values)
+    root = runs.create(settings[0], over=over, values=values, **sources.record(dataset))
     print(
         f"{len(jobs)} runs of {first.settings.model} on {first.settings.data} over {over}: {first.parameters:,} "
         f"parameters each, {examples:,} examples; {root}"
@@ -38,7 +40,7 @@ def run_sweep(arguments: Sweep) -> None:
     rows = []
     for value, job, result in zip(values, jobs, results):
         out = root / f"{_option(over)}={value:g}"
-        run = runs.create(dataclasses.replace(job.settings, out=out, devices=1))
+        run = runs.create(dataclasses.replace(job.settings, out=out, devices=1), **sources.record(dataset))
         zoo.files.write_history(run / "metrics.jsonl", result.history)
         rows.append(_finish_run(run, job, result))
     table = {"over": over, "values": values, "runs": rows, "command": runs.command(), "versions": runs.versions()}
@@ -55,8 +57,8 @@ def run_sweep(arguments: Sweep) -> None:
     print(f"{time.perf_counter() - started:.0f} s, training {trained:.0f} s; `zoo plot` draws one run's figures")
 
 
-def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
-    """What is swept, its values, and each run's settings.
+def check_sweep(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
+    """What is swept, its values, and each run's options, those that were not given not yet filled in.
 
     **Raises:** `ValueError` where that cannot be swept, or not together with the other options.
     """
@@ -77,7 +79,8 @@ def resolve(arguments: Sweep) -> tuple[str, list[Any], list[Train]]:
     if base.devices and len(values) % base.devices:
         raise ValueError(f"`--devices {base.devices}` share {len(values)} runs: pass a multiple of {base.devices}")
     values = [int(value) if over == "seed" else float(value) for value in values]
-    return over, values, [build.resolve(dataclasses.replace(base, **{over: value})) for value in values]
+    build.check_names(base)
+    return over, values, [dataclasses.replace(base, **{over: value}) for value in values]
 
 
 def _finish_run(run: Path, job: Job, result: Any) -> dict[str, Any]:

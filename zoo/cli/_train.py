@@ -2,10 +2,11 @@ import contextlib
 import dataclasses
 import signal
 import time
+from typing import cast
 
 import zoo
 
-from . import _build as build, _run as runs
+from . import _build as build, _data as sources, _run as runs
 from ._arguments import Train
 from ._evaluate import format_table
 from ._job import finish, prepare
@@ -14,23 +15,28 @@ from ._plot import draw_figures
 
 def run_train(arguments: Train) -> None:
     run = arguments.resume
-    settings = build.resolve(arguments) if run is None else runs.read_settings_to_resume(arguments)
+    build.check_names(arguments)
+    settings = arguments if run is None else runs.read_settings_to_resume(arguments)
     if run is not None and runs.is_finished(run):
         print(f"{run} is finished; nothing is left to be done")
         print(format_table(zoo.files.read_evaluation(run), []))
         return
     started = time.perf_counter()
+    data = sources.find(settings, progress=arguments.process in (None, 0))
+    settings = build.resolve(settings, data)
     with _join(arguments) as first:
         import jax.random as jr
 
         # A penalty compares all examples of a batch, whoever has them.
-        shared = 1 if settings.penalty else settings.batch_size // max(settings.microbatches, 1)
+        shared = 1 if settings.penalty else cast(int, settings.batch_size) // max(settings.microbatches, 1)
         mesh = zoo.train.choose_mesh(shared, devices=settings.devices)
         if not arguments.distributed:  # kept with the run: with other devices its last digits would be others
             settings = dataclasses.replace(settings, devices=1 if mesh is None else mesh.size)
-        dataset = build.dataset(settings)
+        dataset = build.dataset(settings, data)
+        if run is not None and (change := sources.find_change(run, dataset)):
+            raise ValueError(f"`--resume {run}`: {change}; put them back, pass --data where they are, or begin anew")
         job = prepare(settings, dataset, mesh)
-        run = runs.create(settings) if first and run is None else run
+        run = runs.create(settings, **sources.record(dataset)) if first and run is None else run
         examples = len(dataset.train)
         if first:
             print(f"{settings.model} on {settings.data}: {job.parameters:,} parameters, {examples:,} examples; {run}")

@@ -119,7 +119,7 @@ def _read_all(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = tqdm(pool.map(attempt, files), total=len(files), desc=what, unit="", disable=not progress)
-        for file, result in zip(files, results):
+        for result, file in zip(results, files):
             if not isinstance(result, Exception):
                 yield result
                 continue
