@@ -136,6 +136,15 @@ def test_what_is_usual_follows_from_the_kind(tmp_path, array, kind, shape):
     assert entry.traits == (("pictures",) if kind == "images" else ())
 
 
+def test_a_path_that_is_called_as_a_name_is_a_path_if_written_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "mnist", 3)
+    arguments = Train(data="./mnist", size=(8,))
+    entry = sources.find(arguments)
+    assert build.dataset(arguments, entry).classes == ("dark", "light")
+    assert build.resolve(arguments, entry).data == str(tmp_path / "mnist")
+
+
 def test_signals_and_tables_train_with_one_command(tmp_path, capsys):
     waves = np.sin(np.arange(80) / 5 + np.arange(12)[:, None]).astype(np.float32)
     np.savez(tmp_path / "waves.npz", x=waves, y=["a", "b"] * 6)
@@ -155,7 +164,7 @@ def test_signals_and_tables_train_with_one_command(tmp_path, capsys):
         ("train --data picturez", "no such data; "),
         ("train --data empty", "files found: none"),
         ("train --data two-moons --size 8", "--size (8,)`: that goes with a path"),
-        ("train --data here.npy --size 8", "does not go with here.npy"),
+        ("train --data here.npy --size 8", "does not go with"),
         ("train --data here.npy --held-out 2", "needs a part between 0 and 1"),
         ("train --data here.npy --model convv", "did you mean `conv`"),
         ("sweep --data here.npy --objective iwea", "did you mean `iwae`"),

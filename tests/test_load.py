@@ -49,7 +49,7 @@ WIDE = np.random.default_rng(1).normal(size=(6, 100)).astype(np.float32)
         (IMAGES, "images", (1, 8, 8), ""),
         (IMAGES[:, None], "images", (1, 8, 8), ""),
         (IMAGES[..., None], "images", (1, 8, 8), "channels last, moved to the front: 1 x 8 x 8"),
-        (np.stack([IMAGES] * 3, 1), "images", (3, 8, 8), "channels first: 3 x 8 x 8"),
+        (np.stack([IMAGES] * 3, 1), "images", (3, 8, 8), "taken as images, 3 x 8 x 8; kind= (--kind) says otherwise"),
         (np.stack([IMAGES] * 3, -1), "images", (3, 8, 8), "channels last, moved to the front: 3 x 8 x 8"),
         (IMAGES.astype(">i8"), "images", (1, 8, 8), "taken as bytes"),
         (IMAGES.astype(np.float64), "images", (1, 8, 8), "float64 from 0 to 255, taken as bytes"),
@@ -251,7 +251,7 @@ def test_the_digest_is_of_the_data_and_of_no_file(tmp_path):
 def test_the_record_says_what_it_holds(tmp_path, capsys):
     found = data.load(npz(tmp_path, x=IMAGES[..., None], y=LABELS))
     said = capsys.readouterr().err
-    assert repr(found).startswith("<DataSet: 11 + 1 images of 1 x 8 x 8 uint8, 3 classes; channels last")
+    assert repr(found).startswith("<DataSet: 11 + 1 images of 1 x 8 x 8 uint8, 3 classes; taken as images")
     assert said.splitlines() == [f"{tmp_path / 'x.npz'}: {note}" for note in found.notes]
 
 

@@ -2,7 +2,6 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import zoo
@@ -32,7 +31,7 @@ def resolve(settings: Train, data: names.Entry | None = None) -> Train:
     check_names(settings)
     data = sources.find(settings) if data is None else data
     if settings.data not in names.DATA:
-        settings = dataclasses.replace(settings, data=str(Path(settings.data).expanduser().resolve()))
+        settings = dataclasses.replace(settings, data=str(sources.locate(settings.data)))
     settings = _fill_in(settings, data.usual)
     for option in ("posterior", "model", "likelihood"):
         if getattr(settings, option) is not None:

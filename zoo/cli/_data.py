@@ -31,7 +31,12 @@ def find(settings: Train, *, progress: bool = False) -> names.Entry:
         return names.DATA[settings.data]
     check(settings.data)
     seed = given.pop("split_seed")
-    return describe(zoo.data.load(Path(settings.data), **given, seed=seed, progress=progress))
+    return describe(zoo.data.load(locate(settings.data), **given, seed=seed, progress=progress))
+
+
+def locate(data: str | Path) -> Path:
+    """Where data of one's own are, from whichever folder a run is opened later."""
+    return Path(data).expanduser().resolve()
 
 
 def check(name: str) -> None:
@@ -77,8 +82,10 @@ def record(dataset: "zoo.data.DataSet") -> dict[str, Any]:
 def find_change(run: Path, dataset: "zoo.data.DataSet") -> str | None:
     """What to say where these are not the data that the run was trained on."""
     then, now = json.loads((run / "settings.json").read_text()).get("data"), record(dataset).get("data")
-    if then is None or now is None or then["digest"] == now["digest"]:
+    if now is None or (then is not None and then["digest"] == now["digest"]):
         return None
+    if then is None:
+        return f"the data are not those that {run} was trained on, which come with the zoo"
     now = json.loads(json.dumps(now))  # tuples are lists in the file
     changed = [name for name in ("train", "held_out", "shape", "type", "classes") if then[name] != now[name]]
     differences = ", ".join(f"{name} {then[name]} is now {now[name]}" for name in changed) or "some values differ"

@@ -41,7 +41,7 @@ def arrange(xs: np.ndarray, kind: Kind | None, call: str) -> tuple[np.ndarray, l
     order = {"images": _order_images, "signals": _order_signals, "vectors": _order_vectors}[found]
     xs, notes = order(xs, call)
     xs = xs.astype(np.float32) if xs.dtype == bool else xs
-    if kind is None and found != "images":
+    if kind is None:
         notes.insert(0, f"taken as {found}, {' x '.join(map(str, xs.shape[1:]))}; kind= (--kind) says otherwise")
     return xs, notes
 
@@ -76,8 +76,6 @@ def _order_images(xs: np.ndarray, call: str) -> tuple[np.ndarray, list[str]]:
     if xs.shape[3] < xs.shape[1]:
         xs = np.ascontiguousarray(xs.transpose(0, 3, 1, 2))
         notes.append(f"channels last, moved to the front: {' x '.join(map(str, xs.shape[1:]))}")
-    elif xs.shape[1] > 1:
-        notes.append(f"channels first: {' x '.join(map(str, xs.shape[1:]))}")
     xs, more = _find_bytes(xs)
     if xs.dtype == np.uint8 and xs.shape[1] not in (1, 3):
         raise ValueError(

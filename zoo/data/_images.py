@@ -88,7 +88,7 @@ def read_images(
         raise ValueError(f"{path} holds no picture that can be decoded: {_shorten(corrupt)}")
     places = sort_by_folders([file.parts for file in files], class_level)
     return Found(
-        pictures[places.train],
+        pictures if places.test is None else pictures[places.train],
         places.train_labels,
         None if places.test is None else pictures[places.test],
         places.test_labels,

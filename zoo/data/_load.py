@@ -63,7 +63,7 @@ def load(
 
     **Arguments:**
 
-    - `path_or_name`: a path; or a name, which comes before a path unless that is written as `./mnist`.
+    - `path_or_name`: a path; or a name, which comes before a path unless that is a `Path` or written as `./mnist`.
     - `size`: the height and width, or both in one number, that pictures are brought to, pixels.
     - `resize`: how: `"crop"` to the middle first, `"stretch"`, or `"pad"` with black.
     - `class_level`: how many folders name a class; 0 for no classes.
@@ -88,12 +88,13 @@ def load(
     name = os.fspath(path_or_name)
     usual = {parameter.name: parameter.default for parameter in inspect.signature(load).parameters.values()}
     given = {option: value for option, value in options.items() if value != usual[option] and option != "progress"}
-    if name in _CLOTHES:
+    is_name = isinstance(path_or_name, str)
+    if is_name and name in _CLOTHES:
         _check_options(name, given, set())
         clothes = fashion_mnist(download=download, progress=progress) if name == "fashion-mnist" else _CLOTHES[name]()
         data = from_clothes(clothes)
         return data._replace(digest=_digest(data))
-    if name in PUBLISHED:
+    if is_name and name in PUBLISHED:
         _check_options(name, given, set())
         found = read_published(name, download=download, progress=progress)
     else:
