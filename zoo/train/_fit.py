@@ -18,7 +18,7 @@ from ._checks import check_fit
 from ._guard import count_sound, make_not_finite_error
 from ._measure import Best, Examples
 from ._processes import agree_on_steps, broadcast_run, keeps_directory, take_own_copy
-from ._recipe import Recipe, write_recipe
+from ._recipe import Recipe, choose_batch_size, write_recipe
 from ._step import TrainState
 from ._store import Store, open_store
 
@@ -60,7 +60,7 @@ def fit(
     k: int = 1,
     observe: Callable | None = None,
     optimiser: optax.GradientTransformation | None = None,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     epochs: int = 1,
     estimator: Callable = reparameterised,
     penalties: Sequence[Callable] = (),
@@ -99,6 +99,7 @@ def fit(
       them in a row; the history counts them as `skipped`. `train.average(optimiser)` averages the weights. Optimisers
       that need more than the gradient get it (`optax.contrib.reduce_on_plateau`, `optax.lbfgs`): the batch's loss,
       and that loss as a function of the weights, with the same draws.
+    - `batch_size`: examples to a step. Unless given 128, or as many as there are.
     - `microbatches`: parts of equal size into which each batch is cut. Their gradients are taken one after the other
       and averaged: the same gradient to rounding, in as much less memory. Not with penalties or `BatchNorm`, for
       which the batch is more than its examples.
@@ -128,6 +129,7 @@ def fit(
     the batch and the last checkpoint; `OSError` where the directory holds a run and `resume` is false, is in use, or
     cannot be written.
     """
+    batch_size = choose_batch_size(batch_size, xs, microbatches=microbatches, mesh=mesh)
     recipe = write_recipe(
         objective=objective, k=k, estimator=estimator, penalties=penalties, observe=observe, optimiser=optimiser,
         batch_size=batch_size, microbatches=microbatches, mesh=mesh,

@@ -14,7 +14,7 @@ from ._blocks import copy_to_devices, divide_batch, draw_order, make_rows, run_b
 from ._checks import check_fit, check_many
 from ._fit import Fit
 from ._measure import Best, Examples
-from ._recipe import write_recipe
+from ._recipe import choose_batch_size, write_recipe
 from ._step import TrainState
 
 
@@ -25,7 +25,7 @@ def fit_many(
     ys: Array | np.ndarray | None = None,
     values: Sequence[float] | None = None,
     settings: Callable[[Any], dict[str, Any]] | None = None,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     epochs: int = 1,
     held_out: Array | np.ndarray | None = None,
     held_out_ys: Array | np.ndarray | None = None,
@@ -61,7 +61,9 @@ def fit_many(
     values = list(values) if values is not None else [0.0] * len(models)
     settings = _vary_nothing if settings is None else settings
     check_many(models, values, keys, common, mesh)
-    common = {name: value for name, value in common.items() if value is not None} | dict(batch_size=batch_size)
+    common = {name: value for name, value in common.items() if value is not None}
+    batch_size = choose_batch_size(batch_size, xs, microbatches=common.get("microbatches", 1))
+    common |= dict(batch_size=batch_size)
     recipes = [write_recipe(**(common | settings(value))) for value in values]
     for model, recipe in zip(models, recipes):
         check_fit(

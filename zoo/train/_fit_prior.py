@@ -15,6 +15,7 @@ from .._checks import check_counts
 from ..evaluate import check_evaluation, draw_latents
 from ..models import ConditionalVAE, given
 from ..priors import AbstractBorrowingPrior, AbstractPrior, ConditionalMixture, MixtureOfNormals
+from ._recipe import choose_batch_size
 from ._step import Model
 
 
@@ -27,7 +28,7 @@ def fit_prior(
     components: int = 64,
     iterations: int = 100,
     epochs: int = 20,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     learning_rate: float = 1e-3,
     observe: Callable | None = None,
     progress: bool = False,
@@ -49,7 +50,8 @@ def fit_prior(
     - `prior`: where to start from: `priors.Autoregressive(...)` for a `VQVAE`, `priors.FlowPrior(...)`, ...
     - `components`, `iterations`: of the mixture: how many normals, at most as many as examples, and how many
       rounds of expectation-maximisation.
-    - `epochs`, `batch_size`, `learning_rate`: of Adam, for a `prior` that is given.
+    - `epochs`, `batch_size`, `learning_rate`: of Adam, for a `prior` that is given; a batch has 128 unless given, or as
+      many as there are.
     - `observe`: as in `zoo.fit`.
     - `progress`: a progress bar on standard error, for a `prior` that is given.
     - `key`: for the draws of z, for the order of the examples, and for the mixture's start.
@@ -64,6 +66,7 @@ def fit_prior(
     """
     if prior is not None:
         check_evaluation("fit_prior", model, xs, ys, k=1, observe=observe)
+        batch_size = choose_batch_size(batch_size, xs)
         _check_ascent(model, xs, ys, prior, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
         return _ascend(
             model, xs, ys, prior, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,

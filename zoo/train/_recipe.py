@@ -2,6 +2,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -13,6 +15,7 @@ from ._judgement import Judgement
 
 # One object for all runs: with another of the same numbers, jax would compile the same program again.
 _ADAM = optax.adam(1e-3)
+_BATCH = 128
 
 
 class Recipe(eqx.Module):
@@ -24,6 +27,16 @@ class Recipe(eqx.Module):
     batch_size: int
     microbatches: int
     mesh: Mesh | None
+
+
+def choose_batch_size(given: int | None, xs: Any, *, microbatches: int = 1, mesh: Mesh | None = None) -> int:
+    """The batch size that was given; or else 128, or of fewer examples as many as all parts can share equally."""
+    if given is not None:
+        return given
+    if not isinstance(xs, np.ndarray | jax.Array) or xs.ndim == 0 or len(xs) >= _BATCH:
+        return _BATCH
+    parts = max(microbatches, 1) * (1 if mesh is None else mesh.size)
+    return max(len(xs) // parts, 1) * parts
 
 
 def write_recipe(
