@@ -139,14 +139,24 @@ def test_folders_are_classes_and_splits(tmp_path):
             write_pictures(tmp_path / "pets" / split / name, count)
     write_pictures(tmp_path / "pets" / "train" / "cats" / "young", 1)
     found = load(tmp_path / "pets")
-    assert (
-        found.classes == ("cats", "dogs") and len(found.train) == 7 and found.train_labels.tolist() == [0] * 4 + [1] * 3
-    )
-    assert found.test_labels.tolist() == [0, 1]
+    assert found.classes == ("cats", "dogs") and len(found.train) == 7
+    assert sorted(found.train_labels) == [0] * 4 + [1] * 3 and sorted(found.test_labels) == [0, 1]
     assert load(tmp_path).classes == found.classes  # what all lie in says nothing
     assert load(tmp_path, class_level=0).classes is None
     deep = load(tmp_path, class_level=2)
     assert deep.classes is None and "6 of 7 files lie in fewer folders" in " ".join(deep.notes)
+
+
+@pytest.mark.parametrize("splits", [("",), ("train", "test")])
+def test_classes_are_mixed_so_that_the_first_examples_are_of_all(tmp_path, splits):
+    for split in splits:
+        for i, name in enumerate(("cats", "dogs")):
+            write_pictures(tmp_path / split / name, 30, np.full((4, 4), 100 * i, np.uint8))
+    found = load(tmp_path, held_out=0.5)
+    for xs, labels in ((found.train, found.train_labels), (found.test, found.test_labels)):
+        assert {*labels[:8].tolist()} == {0, 1}
+        np.testing.assert_array_equal(xs[:, 0, 0, 0] >= 100, labels == 1)
+    assert load(tmp_path, held_out=0.5).digest == found.digest != load(tmp_path, held_out=0.5, seed=1).digest
 
 
 def test_validation_is_held_out_where_there_is_no_test_and_left_out_where_there_is(tmp_path):

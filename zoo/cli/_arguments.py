@@ -41,7 +41,7 @@ class Train:
     held_out: float = 0.1
     """The part of your examples that is held out, where they come with no such part."""
     split_seed: int = 0
-    """Of the choice of those, and of nothing else."""
+    """Of the choice of those and of the order that examples come in, and of nothing else."""
     model: Annotated[str | None, _choice(names.MODELS)] = None
     """Unless given: conv for images, mlp for points in the plane."""
     likelihood: Annotated[str | None, _choice(names.LIKELIHOODS)] = None

@@ -18,6 +18,7 @@ class Found(NamedTuple):
     - `kind`: `"images"`, `"signals"` or `"vectors"`, where the source says which; the array's shape does otherwise.
     - `classes`: the names of labels that are numbers already, where the source has them.
     - `groups`: of each training example, what it was cut from; examples of one group are held out together.
+    - `is_sorted`: whether examples come class by class, or file by file, in an order that means nothing.
     - `notes`: what the user ought to know, one sentence each.
     """
 
@@ -28,4 +29,5 @@ class Found(NamedTuple):
     kind: Kind | None = None
     classes: tuple[str, ...] | None = None
     groups: np.ndarray | None = None
+    is_sorted: bool = False
     notes: tuple[str, ...] = ()

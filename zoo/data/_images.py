@@ -93,6 +93,7 @@ def read_images(
         None if places.test is None else pictures[places.test],
         places.test_labels,
         kind="images",
+        is_sorted=True,
         notes=(*notes, *places.notes),
     )
 

@@ -19,7 +19,7 @@ from ._idx_folder import is_idx, read_idx_folder
 from ._images import IMAGE_SUFFIXES, Resize, read_images
 from ._labels import number_labels
 from ._published import PUBLISHED, read_published
-from ._split import split_rows
+from ._split import draw_order, split_rows
 from ._tree import open_tree
 from ._waves import WAVE_SUFFIXES, read_waves
 
@@ -72,7 +72,8 @@ def load(
     - `array`, `labels`: what the examples and their labels are called in an `.npz` file that leaves a doubt.
     - `kind`: what arrays are, `"images"`, `"signals"` or `"vectors"`, where their shape says something else.
     - `held_out`: the part of the examples to hold out where the source holds out none.
-    - `seed`: of the choice of those; the same ones come with every version of every library.
+    - `seed`: of the choice of those, and of the order of all that come file by file; the same ones come
+      with every version of every library.
     - `download`: whether a published set that is found nowhere is downloaded.
     - `progress`: whether to show bars, and to say on stderr what was decided.
 
@@ -163,11 +164,18 @@ def _make_data_set(name: str, found: Found, kind: Kind | None, held_out: float, 
     if test is None:
         rows, held = split_rows(len(train), held_out=held_out, seed=seed, groups=found.groups)
         train, test = train[rows], train[held]
-        if train_labels is not None:
-            train_labels, test_labels = train_labels[rows], train_labels[held]
+        train_labels, test_labels = _choose(train_labels, rows), _choose(train_labels, held)
         notes.append(f"{len(held):,} of {len(held) + len(rows):,} examples are held out, by seed {seed}")
+    elif found.is_sorted:
+        rows, held = draw_order(len(train), seed), draw_order(len(test), seed)
+        train, test = train[rows], test[held]
+        train_labels, test_labels = _choose(train_labels, rows), _choose(test_labels, held)
     data = DataSet(train, test, train_labels, test_labels, classes, notes=tuple(notes))
     return data._replace(digest=_digest(data))
+
+
+def _choose(labels: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if labels is None else labels[rows]
 
 
 def _number(name: str, found: Found, notes: list[str]) -> tuple[Any, Any, tuple[str, ...] | None]:

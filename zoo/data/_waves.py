@@ -68,6 +68,7 @@ def read_waves(path: Path, *, window: int | None = None, class_level: int = 1, s
         None if test is None else spread(places.test_labels, test),
         kind="signals",
         groups=np.repeat(np.arange(len(places.train)), [len(windows[i]) for i in places.train]),
+        is_sorted=True,
         notes=(*notes, *places.notes),
     )
 
