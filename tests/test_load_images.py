@@ -51,6 +51,14 @@ def test_jpeg_is_near(tmp_path):
     assert found.shape == (2, 3, 8, 8) and np.abs(found[0].astype(int) - COLOURS.transpose(2, 0, 1)).max() < 40
 
 
+def test_a_large_jpeg_that_is_decoded_in_part_is_as_the_whole_of_it(tmp_path):
+    large = Image.fromarray(COLOURS).resize((400, 300), Image.Resampling.BICUBIC)
+    save(tmp_path / "a.png", large)
+    save(tmp_path / "b.jpg", large, quality=98, subsampling=0)
+    a, b = (part[0].astype(int) for part in (lambda found: (found.train, found.test))(load(tmp_path, size=(12, 16))))
+    assert np.abs(a - b).max() < 10
+
+
 def palette(transparent):
     image = Image.fromarray(COLOURS).quantize(8)
     if transparent:

@@ -19,7 +19,7 @@ class Train:
     figures/*.png.
     """
 
-    data: Annotated[str, _choice(names.DATA)] = "fashion-mnist-mini"
+    data: Annotated[str, _choice([*names.DATA, "PATH"])] = "fashion-mnist-mini"
     """What to learn: a name, or the path of your own: a folder or zip file of pictures or .wav recordings, .npy, .npz,
     IDX files. Published sets are downloaded if they are nowhere on this machine."""
     size: tuple[int, ...] | None = None

@@ -43,7 +43,10 @@ def check(name: str) -> None:
     """**Raises:** `ValueError` with the nearest name where that is no name of the zoo's, nor looks like a path."""
     path = Path(name).expanduser()
     if name not in names.DATA and not (path.exists() or path.suffix or os.sep in name or "/" in name):
-        names.check("data", name, [*names.DATA, "or a path"])
+        try:
+            names.check("data", name, names.DATA)
+        except ValueError as error:
+            raise ValueError(f"{error}, or the path of your own") from None
 
 
 def describe(dataset: "zoo.data.DataSet") -> names.Entry:

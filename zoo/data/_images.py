@@ -192,6 +192,8 @@ def _decode(file: File, shape: tuple[int, int], is_grey: bool, resize: Resize) -
     from PIL import Image, ImageOps
 
     with file.open() as stream, Image.open(stream) as opened:
+        # Of a JPEG no more is decoded than twice the pixels that are wanted of each side.
+        opened.draft(None, (2 * max(shape), 2 * max(shape)))
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I"):
             image = Image.fromarray(reduce_to_bytes(np.asarray(image)))
