@@ -143,12 +143,29 @@ def test_damaged_arrays_are_named(tmp_path):
             load(path)
     packed = npz(tmp_path, x=IMAGES)
     packed.write_bytes(packed.read_bytes()[:-40])
-    with pytest.raises(ValueError, match="x.npz is no sound .npz file"):
+    with pytest.raises(ValueError, match="x.npz is no sound zip file"):
         load(packed)
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("x.npy", b"hello")
     with pytest.raises(ValueError, match="x.npz: x is no sound array"):
         load(packed)
+
+
+def test_flipped_bits_and_cut_ends_give_no_other_error_than_one_that_names_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "recordings"
+    for i in range(3):
+        write_wave(folder / f"{i}.wav", np.arange(8))
+    for path in (npy(tmp_path, IMAGES[:3, :2]), npz(tmp_path, x=IMAGES[:3, :2], y=["a", "b", "a"]), folder / "1.wav"):
+        whole, source = path.read_bytes(), folder if path.suffix == ".wav" else path
+        for _ in range(300):
+            damaged = bytearray(whole[: rng.integers(1, len(whole))] if rng.random() < 0.2 else whole)
+            damaged[rng.integers(0, min(len(damaged), 200))] = rng.integers(0, 256)
+            path.write_bytes(damaged)
+            try:
+                load(source)
+            except ValueError as error:
+                assert path.name in str(error) or str(source) in str(error)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import math
 import re
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ._found import Found
+from ._tree import DAMAGES, open_zip
 
 
+_CHUNK = 1 << 24  # bytes read together
 _EXAMPLES = {"x", "xs", "data", "image", "images", "img", "imgs", "signals", "examples", "features", "inputs", "pixels"}
 _LABELS = {"y", "ys", "label", "labels", "target", "targets"}
 _SPLITS = {
@@ -34,16 +37,15 @@ def read_npz(path: Path, *, array: str | None = None, labels: str | None = None)
     **Raises:** `ValueError` with all names and shapes where they do not tell, where examples and labels are not equally
     many, where the file is damaged, and where what is asked for is made of pickled objects, which are not executed.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is no sound .npz file: {error}; get the file anew") from None
-    with archive:
+    with open_zip(path) as archive:
         entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
 
         def read(name: str) -> np.ndarray:
-            with archive.open(entries[name]) as file:
-                return _read_array(f"{path}: {name}", file, entries[name].file_size)
+            try:
+                with archive.open(entries[name]) as file:
+                    return _read_array(f"{path}: {name}", file, entries[name].file_size)
+            except (OSError, *DAMAGES) as error:
+                raise ValueError(f"{path}: {name} is damaged: {error}; get the file anew") from None
 
         try:
             roles = _find_roles(path, list(entries), {"array": array, "labels": labels})
@@ -123,7 +125,7 @@ def _read_array(name: str, file: Any, size: int) -> np.ndarray:
     """One array, if its header declares as much as the file holds: nothing is set aside for it before."""
     try:
         shape, is_fortran, dtype = _read_header(file)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, SyntaxError, tokenize.TokenError, *DAMAGES) as error:
         raise ValueError(f"{name} is no sound array of NumPy's: {error}; save it by np.save anew") from None
     if dtype.hasobject:
         raise ValueError(
@@ -135,9 +137,10 @@ def _read_array(name: str, file: Any, size: int) -> np.ndarray:
         raise ValueError(
             f"{name} declares {declared:,} bytes of shape {shape} and {dtype}, {held:,} are there; get the file anew"
         )
-    try:
-        stored: Any = file.read(declared)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{name} is damaged: {error}; get the file anew") from None
-    found = np.frombuffer(bytearray(stored), dtype) if declared else np.empty(0, dtype)
-    return found.reshape(shape, order="F" if is_fortran else "C")
+    stored = np.empty(declared, np.uint8)
+    for start in range(0, declared, _CHUNK):
+        chunk = file.read(min(_CHUNK, declared - start))
+        if len(chunk) < min(_CHUNK, declared - start):
+            raise ValueError(f"{name} ended while it was read, after {start + len(chunk):,} of {declared:,} bytes")
+        stored[start : start + len(chunk)] = np.frombuffer(chunk, np.uint8)
+    return stored.view(dtype).reshape(shape, order="F" if is_fortran else "C")

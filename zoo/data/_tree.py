@@ -1,10 +1,17 @@
 import contextlib
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+
+
+# What zipfile raises in reading a damaged file.
+DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OverflowError, struct.error)
 
 
 class File(NamedTuple):
@@ -45,12 +52,19 @@ def open_tree(path: Path) -> Iterator[Tree]:
     elif path.suffix.lower() != ".zip":
         yield Tree([File((path.name,), lambda: path.open("rb"))])
     else:
-        try:
-            archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{path} is no sound zip file: {error}; get the file anew") from None
-        with archive:
+        with open_zip(path) as archive:
             yield Tree(_list_entries(path, archive))
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip file.
+
+    **Raises:** `ValueError`, naming it, where it is none.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except (ValueError, *DAMAGES) as error:
+        raise ValueError(f"{path} is no sound zip file: {error}; get the file anew") from None
 
 
 def _walk(folder: Path, parts: tuple[str, ...], above: tuple[Any, ...], files: list[File], notes: Counter) -> None:

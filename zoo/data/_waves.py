@@ -28,7 +28,7 @@ def read_waves(path: Path, *, window: int | None = None, class_level: int = 1, s
                 continue
             try:
                 rate, recording = _read_recording(file)
-            except (wave.Error, EOFError, OSError, ValueError) as error:
+            except Exception as error:  # the decoder of a damaged file raises errors of every kind
                 if not skip_corrupt:
                     raise ValueError(
                         f"{path} holds a recording that cannot be read, {file}: {error or 'it ends early'}; take it "
