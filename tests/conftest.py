@@ -27,7 +27,7 @@ if jax.__version_info__ < (0, 11):
     FLAGS += ["--xla_cpu_use_fusion_emitters=false"]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS])
 
-# A trace makes many objects that stay: to look for garbage after every 700 of them takes a twelfth of the time.
+# A trace makes many objects that stay: to look for garbage after every 700 of them takes a thirteenth of the time.
 gc.set_threshold(50_000, 20, 50)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")

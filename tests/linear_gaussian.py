@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 from scipy.stats import multivariate_normal
 
-from zoo import MLPVAE, likelihoods
+from zoo import MLPVAE, likelihoods, posteriors
 
 
 SCALE = 0.6
@@ -17,7 +17,7 @@ def linear_gaussian(size: int = 3, latent_size: int = 2, *, exact: bool = False)
     """A linear model with its exact posterior, or with one that is shifted and too wide."""
     model = MLPVAE(
         size, latent_size, depth=0, activation=jax.nn.selu, likelihood=likelihoods.gaussian(scale=SCALE),
-        key=jr.key(0),
+        posterior=posteriors.Family(posteriors.DiagonalNormal, log_scales=None), key=jr.key(0),
     )  # fmt: skip
     # An orthogonal W makes the exact posterior diagonal.
     orthogonal, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(size, latent_size)))

@@ -131,7 +131,8 @@ def test_what_is_usual_follows_from_the_kind(tmp_path, array, kind, shape):
     settings = build.resolve(arguments, entry)
     dataset = build.dataset(settings, entry)
     assert dataset.kind == kind and dataset.train.shape[1:] == shape
-    assert settings.likelihood == ("continuous-bernoulli" if kind == "images" else "gaussian-shared")
+    likelihoods = {"images": "continuous-bernoulli", "signals": "gaussian-shared", "vectors": "gaussian-learned"}
+    assert settings.likelihood == likelihoods[kind]
     assert settings.batch_size == 32 and settings.epochs == 200
     assert entry.traits == (("pictures",) if kind == "images" else ())
 
@@ -149,10 +150,12 @@ def test_signals_and_tables_train_with_one_command(tmp_path, capsys):
     waves = np.sin(np.arange(80) / 5 + np.arange(12)[:, None]).astype(np.float32)
     np.savez(tmp_path / "waves.npz", x=waves, y=["a", "b"] * 6)
     main(f"train --data {tmp_path / 'waves.npz'} --out {tmp_path / 'run'} {QUICK}".split())
-    assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == {"loss_curve"}  # one is held out
+    assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == {
+        *("loss_curve", "reconstructions", "samples")  # one is held out, and no space of latents
+    }
     main(f"sample {tmp_path / 'run'} --n 2".split())
     assert np.load(tmp_path / "run" / "samples.npy").shape == (2, 1, 80)
-    assert capsys.readouterr().out.splitlines()[-1].endswith("samples.npy")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("samples.png")
 
 
 @pytest.mark.parametrize(

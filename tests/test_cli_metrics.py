@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from moved import moved
 
 import zoo
 from zoo.cli import _build as build, _names as names, _run as runs, main
@@ -79,7 +80,7 @@ def test_samples_are_the_model_s_pictures_and_what_are_no_clothes_is_compared_as
     _, model, _ = runs.open_run(run)
     import jax.random as jr
 
-    measured = measures.Measured(model, dataset.first(N), zoo.data.dequantise, 1, False, jr.key(1))
+    measured = measures.Measured(moved(model), dataset.first(N), zoo.data.dequantise, 1, False, jr.key(1))
     assert measured.samples.shape == (N, 1, 28, 28) and 0 <= measured.samples.min() < measured.samples.max() <= 1
     assert np.unique(measured.samples[:, 0, 5, 5]).size == N
     assert measured.space == "pixels" and measured.features[0] is measured.dataset.test

@@ -124,7 +124,7 @@ def test_every_model_is_judged_by_every_objective(model):
         (lambda key: zoo.MLPVAE(3, 2, posterior=posteriors.LowRankFamily(3), key=key), "rank"),
         (lambda key: zoo.MLPVAE(3, 1, posterior=posteriors.VonMisesFisher, key=key), "latent_size=1"),
         (lambda key: zoo.HierarchicalVAE(3, (2, 2), prior=priors.VampPrior(np.ones((2, 3))), key=key), "VampPrior"),
-        (lambda key: zoo.ResNetVAE((1, 28, 27), key=key), "even sides"),
+        (lambda key: zoo.ResNetVAE((28,), key=key), "channels"),
         (lambda key: zoo.VQVAE((1, 28, 28), codebook_size=1, key=key), "codebook_size=1"),
         (lambda key: zoo.DiscreteVAE((1, 28, 28), 2, 1, key=key), "num_classes=1"),
     ],

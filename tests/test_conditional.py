@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.stats
+from moved import moved
 from thin import thin
 
 import zoo
@@ -60,7 +61,7 @@ def test_initial_weights_see_as_much_of_x_and_z_as_without_a_label():
     """LeCun's weights: what a step in z or x changes has, in each output, the mean square of that step."""
     options = dict(num_classes=12, networks=nn.fully_connected(depth=0), likelihood=likelihoods.gaussian())
     step = jr.normal(jr.key(1), (4,))
-    decode = zoo.ConditionalVAE(1000, 4, **options, key=jr.key(0)).given(11).decode
+    decode = moved(zoo.ConditionalVAE(1000, 4, **options, key=jr.key(0))).given(11).decode
     np.testing.assert_allclose((decode(step) - decode(0 * step)).std(), jnp.mean(step**2) ** 0.5, rtol=0.1)
     posterior = zoo.ConditionalVAE(4, 1000, **options, key=jr.key(0)).given(11).posterior
     change = posterior(step).mean - posterior(0 * step).mean
@@ -163,7 +164,7 @@ def test_vectors_as_labels():
 def test_images_see_their_label_as_a_plane():
     networks = nn.convolutional(width_size=2, norm="batch")
     options = dict(num_classes=3, networks=networks, likelihood=likelihoods.gaussian())
-    model = thin(zoo.ConditionalVAE((1, 4, 4), 2, **options, key=jr.key(0)))
+    model = thin(moved(zoo.ConditionalVAE((1, 4, 4), 2, **options, key=jr.key(0))))
     xs = np.random.default_rng(0).integers(1, 255, (12, 1, 4, 4)).astype(np.uint8)
     ys = np.arange(12) % 3
     learned = lambda weight: 0.5 * jr.normal(jr.key(3), weight.shape)  # as it starts, the plane is zero

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from linear_gaussian import exact_log_likelihood, linear_gaussian
+from moved import moved as trained_a_little
 from thin import thin
 
 import zoo
@@ -92,7 +93,9 @@ def test_an_epoch_visits_every_example_once_and_noise_is_fresh():
         jax.debug.callback(lambda x, u: seen.append((float(x[0]), float(u))), x, jr.uniform(key))
         return x
 
-    quiet_fit(model, np.arange(12, dtype=np.float32)[:, None], observe=observe, batch_size=4, epochs=2)
+    xs = np.arange(12, dtype=np.float32)[:, None]
+    model = zoo.start(model, xs, key=jr.key(1))  # which would look at the examples too
+    quiet_fit(model, xs, observe=observe, batch_size=4, epochs=2)
     jax.effects_barrier()
     values, noise = [v for v, _ in seen], [u for _, u in seen]
     assert sorted(values[:12]) == sorted(values[12:]) == list(range(12))
@@ -143,7 +146,8 @@ def test_training_that_blows_up_stops_and_says_where():
 def test_with_batch_norm_held_out_examples_are_scored_by_the_frozen_model():
     xs = np.random.default_rng(0).uniform(0.01, 0.99, size=(8, 1, 4, 4)).astype(np.float32)
     likelihood = zoo.likelihoods.gaussian()
-    model = thin(zoo.ConvVAE((1, 4, 4), 2, width_size=2, likelihood=likelihood, norm="batch", key=jr.key(0)))
+    model = zoo.ConvVAE((1, 4, 4), 2, width_size=2, likelihood=likelihood, norm="batch", key=jr.key(0))
+    model = trained_a_little(thin(model))
     result = quiet_fit(model, xs, batch_size=8, epochs=1, held_out=xs[:3])
     assert np.isfinite([result.history[0]["loss"], result.history[-1]["objective"]]).all()
     # Both networks learn, every norm of them too; a bias in front of a norm has no effect.

@@ -23,7 +23,9 @@ common = dict(batch_size=8, epochs=2)
 
 
 def seeds(n: int = 3) -> list[zoo.MLPVAE]:
-    shifted = lambda i: eqx.tree_at(lambda m: m.decoder.layers.layers[0].bias, linear_gaussian(), jnp.full(3, 0.1 * i))
+    shifted = lambda i: eqx.tree_at(
+        lambda m: m.decoder.layers.layers[0].bias, linear_gaussian(), jnp.full(3, 0.1 * (i + 1))
+    )
     return [shifted(i) for i in range(n)]
 
 

@@ -111,7 +111,7 @@ def test_the_learned_normal_prior_is_a_density_with_its_draws():
     assert np.all(gradient.mean != 0) and np.all(gradient.log_scale != 0)
 
 
-@pytest.mark.parametrize("family", [FullNormal, LowRankFamily(rank=2)])
+@pytest.mark.parametrize("family", [FullNormal, LowRankFamily(rank=2, log_scales=None)])
 def test_covariances_are_what_the_parameters_say(family):
     """In four dimensions against scipy, with the covariance built by hand."""
     random = np.random.default_rng(4)

@@ -12,11 +12,11 @@ import zoo
 
 ROOT = Path(zoo.__file__).parent
 # What lies beside the rooms and is open to all.
-OPEN = {"_draws", "_custom_types", "_checks", "spaces"}
+OPEN = {"_draws", "_custom_types", "_checks", "_constants", "spaces"}
 # Each room, and the rooms it may import from; a room also knows the rooms inside it.
 MAY_KNOW = {
     "special": set(),
-    "data": set(),
+    "data": {"likelihoods"},
     "files": set(),
     "nn": set(),
     "nn.convolution": set(),
@@ -28,7 +28,7 @@ MAY_KNOW = {
     "estimators": set(),
     "penalties": set(),
     "models": {"posteriors", "priors", "nn", "likelihoods"},
-    "evaluate": {"models", "data", "nn", "objectives", "priors", "posteriors"},
+    "evaluate": {"models", "data", "nn", "objectives", "priors", "posteriors", "likelihoods"},
     "protocols": {"data"},
     "train": {
         "models",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
+from moved import moved
 from same import assert_same
 
 import zoo
@@ -46,7 +47,7 @@ def spread(model):
 
 @pytest.fixture(scope="module")
 def model():
-    return spread(tiny())
+    return moved(spread(tiny()))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +180,7 @@ def test_estimators_that_need_exact_gradients_refuse(model, estimator):
 def test_the_bound_trains_both_networks_and_the_prior_and_leaves_the_codebook_to_the_penalty():
     prior = Autoregressive((1, 2), 5, width_size=8, depth=1, key=jr.key(0))
     loss = lambda m: zoo.loss(m, jnp.asarray(XS), objective=objectives.elbo, key=jr.key(0))
-    gradient = eqx.filter_jit(eqx.filter_grad(loss))(spread(tiny(prior=prior)))
+    gradient = eqx.filter_jit(eqx.filter_grad(loss))(moved(spread(tiny(prior=prior))))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
     for part in (gradient.encoder, gradient.decoder, gradient.prior):
         assert any(np.any(leaf) for leaf in jax.tree.leaves(part))

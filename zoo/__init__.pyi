@@ -63,6 +63,7 @@ from .train import (
     fit_prior as fit_prior,
     freeze as freeze,
     loss as loss,
+    start as start,
     step as step,
 )
 

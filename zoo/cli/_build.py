@@ -137,12 +137,25 @@ def _parameters_of(constructor: Callable) -> set[str]:
     return inspect.signature(constructor).parameters.keys() - getattr(constructor, "keywords", {}).keys()
 
 
+def observe(settings: Train, dataset: "zoo.data.DataSet") -> Callable:
+    """What the model sees of an example; of a table whose columns were rounded, noise fills each column's own grid."""
+    chosen = names.look_up("observe", settings)
+    if settings.observe != "dequantise" or dataset.kind != "vectors" or not (step := grid(dataset)).any():
+        return chosen
+    return partial(chosen, step=step)
+
+
+def grid(dataset: "zoo.data.DataSet") -> Any:
+    """The grid of each column of the training data, 0 where there is none."""
+    return zoo.data.find_grid(dataset.train)
+
+
 def refit(settings: Train, model: Any, dataset: "zoo.data.DataSet", *, key: Any) -> Any:
     """The trained model; its prior is fitted to the latents of its encoder where training cannot do that so well."""
     import jax.random as jr
 
     examples: dict[str, Any] = dict(
-        xs=dataset.train, ys=labels(model, dataset.train_labels), observe=names.look_up("observe", settings), key=key
+        xs=dataset.train, ys=labels(model, dataset.train_labels), observe=observe(settings, dataset), key=key
     )
     if isinstance(model.prior, zoo.priors.MixtureOfNormals):
         return zoo.fit_prior(model, **examples, components=min(COMPONENTS, len(dataset.train)))

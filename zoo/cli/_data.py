@@ -57,6 +57,7 @@ def describe(dataset: "zoo.data.DataSet") -> names.Entry:
     )
     if dataset.kind == "vectors":
         usual["latent_size"] = min(8, max(dataset.train.shape[1] // 2, 2))
+        usual["observe"] = "dequantise" if zoo.data.find_grid(dataset.train).any() else "numbers"
     elif dataset.is_images and (dataset.train.min() < 0 or dataset.train.max() > 1) and dataset.train.dtype != "uint8":
         usual |= dict(likelihood="gaussian-shared", observe="scale")  # no pixels in [0, 1]
     traits = {

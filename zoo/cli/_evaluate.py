@@ -4,7 +4,7 @@ from typing import Any
 
 import zoo
 
-from . import _data as sources, _names as names, _run as runs
+from . import _build as build, _data as sources, _names as names, _run as runs
 from ._arguments import Evaluate, Train
 
 
@@ -64,7 +64,7 @@ def measure(
 
     from .. import measures
 
-    observe = names.look_up("observe", settings)
+    observe = build.observe(settings, dataset)
     run = measures.Measured(model, dataset, observe, arguments.k, not arguments.json, jr.key(arguments.seed))
     if chosen:
         functions = [names.METRICS[name].get() for name in chosen]

@@ -52,7 +52,7 @@ def prepare(settings: Train, dataset: "zoo.data.DataSet", mesh: Any) -> Job:
             held_out_ys=build.labels(model, dataset.test_labels),
             batch_size=settings.batch_size,
             epochs=settings.epochs,
-            observe=names.look_up("observe", settings),
+            observe=build.observe(settings, dataset),
             microbatches=settings.microbatches,
         )
         zoo.train.check_fit(

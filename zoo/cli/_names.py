@@ -182,7 +182,7 @@ PENALTIES: Table = _public(
         "penalties.DecoderGradient", "the mean squared gradient of the decoder; Ghosh et al. 2020"
     )
 }
-OBSERVE: Table = _public(
+OBSERVE: Table = {"numbers": _entry("data.as_numbers", "the numbers as they are")} | _public(
     "data",
     scale="x / 255",
     dequantise="(x + u) / 256, fresh u at each visit; Theis et al. 2016",
@@ -195,8 +195,8 @@ _OF_POINTS = dict(
 # What is usual with data of one's own, which are of one of these kinds.
 OF_KIND: dict[str, dict[str, Any]] = {
     "images": _OF_IMAGES,
-    "signals": dict(model="mlp", likelihood="gaussian-shared", evaluation_examples=250, observe="scale"),
-    "vectors": dict(model="mlp", likelihood="gaussian-shared", evaluation_examples=2_000, observe="scale"),
+    "signals": dict(model="conv", likelihood="gaussian-shared", evaluation_examples=250, observe="numbers"),
+    "vectors": dict(model="mlp", likelihood="gaussian-learned", evaluation_examples=2_000, observe="numbers"),
 }
 # What makes a data set of a key. Its epochs take about two minutes of training on two cores.
 DATA: Table = {

@@ -3,7 +3,7 @@ from typing import Any
 
 import zoo
 
-from . import _build as build, _names as names, _run as runs
+from . import _build as build, _run as runs
 from ._arguments import Plot, Train
 
 
@@ -37,7 +37,7 @@ def draw_figures(
 def _figures(run: Path, settings: Train, model: Any, dataset: "zoo.data.DataSet") -> dict[str, tuple[Any, Any]]:
     import jax.random as jr
 
-    key, observe = jr.key(settings.seed), names.look_up("observe", settings)
+    key, observe = jr.key(settings.seed), build.observe(settings, dataset)
     figures = {"loss_curve": zoo.plots.loss_curve(zoo.files.read_history(run / "metrics.jsonl"))}
     if model.data_shape == (2,):
         span = 1.15 * float(abs(dataset.test).max())

@@ -17,8 +17,14 @@ from ._fashion_mnist import (
 )
 from ._labels import number_labels as number_labels
 from ._load import load as load
-from ._observe import binarise as binarise, dequantise as dequantise, scale as scale
+from ._observe import (
+    as_numbers as as_numbers,
+    binarise as binarise,
+    dequantise as dequantise,
+    scale as scale,
+)
 from ._pinwheel import pinwheel as pinwheel
 from ._sprites import Sprites as Sprites, sprites as sprites
 from ._two_moons import two_moons as two_moons
 from ._two_spirals import two_spirals as two_spirals
+from ._units import find_grid as find_grid, units as units

@@ -1,3 +1,4 @@
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float
 
 from .. import data
 from .._checks import check_counts
+from ..likelihoods import Centred, find_integer_unit, thin
 from ..models import AbstractVAE, check_labels
 from ..spaces import is_euclidean
 
@@ -28,19 +30,27 @@ def check_evaluation(call: str, model: AbstractVAE, xs: Any, ys: Any, *, k: int,
     check_examples(f"{call}(xs)", model, xs, observe=observe)
     check_labels(f"{call}(ys)", model, ys, len(xs))
     warn_if_rounded(call, model, xs, observe)
+    warn_if_foreign(call, model, xs, observe)
 
 
 def check_examples(call: str, model: AbstractVAE, xs: Any, *, observe: Callable | None = None) -> None:
-    """Refuse examples that this model does not take: pixels are in [0, 1], other numbers in the likelihood's support.
+    """Refuse examples that this model does not take: values outside the likelihood's support, above all.
 
-    **Arguments:** `call`: what the message calls them; `model`; `xs`: `(n, ...)`, uint8 pixels or floats; `observe`:
-    as in `log_likelihood`; what dequantises or binarises takes pixels.
+    **Arguments:** `call`: what the message calls them; `model`; `xs`: `(n, ...)`; `observe`: as in `log_likelihood`;
+    what dequantises or binarises takes pixels, and a function of your own any finite numbers.
 
     **Raises:** `ValueError` for another shape, dtype or range, before anything compiles.
     """
-    pixels = len(model.data_shape) == 3 or observe in (data.dequantise, data.binarise)
-    support = (0.0, 1.0) if pixels else model.likelihood.support
-    data.check_batch(xs, shape=model.data_shape, support=support, call=call)
+    likelihood = model.likelihood
+    support, unit, whole = likelihood.support, 255, False
+    if observe in (data.dequantise, data.binarise):
+        support = (0.0, 1.0)
+    elif observe in (None, data.as_numbers):
+        unit = find_integer_unit(likelihood, model.data_shape, getattr(xs, "dtype", None)) if observe is None else 1
+        whole = likelihood.measure == "counting" and support != (0.0, 1.0)
+    elif observe != data.scale:
+        support, unit = (-math.inf, math.inf), 1
+    data.check_batch(xs, shape=model.data_shape, support=support, integer_unit=unit, whole=whole, call=call)
 
 
 def check_latents(call: str, model: AbstractVAE, zs: Any) -> None:
@@ -74,11 +84,28 @@ def warn_if_rounded(call: str, model: AbstractVAE, xs: Any, observe: Callable | 
         return
     few = np.asarray(xs[:1000])
     white = 255 if few.dtype == np.uint8 else 1
-    image = few.dtype == np.uint8 or len(model.data_shape) == 3 or model.likelihood.support == (0.0, 1.0)
+    image = len(model.data_shape) == 3 or model.likelihood.support == (0.0, 1.0)
     if image and np.mean((few == 0) | (few == white)) > 0.01:
         warnings.warn(
             f"`{call}`: a continuous density of pixels that are exactly 0 or 1 has no upper bound, and its value "
             "says nothing about images; pass `observe=zoo.data.dequantise`",
+            stacklevel=4,
+        )
+
+
+def warn_if_foreign(call: str, model: AbstractVAE, xs: Any, observe: Callable | None) -> None:
+    """Warn where a table's columns are in other units than those of the data that the model was centred on."""
+    likelihood = model.likelihood
+    if not isinstance(likelihood, Centred) or observe not in (None, data.as_numbers) or np.ndim(xs) != 2:
+        return
+    few = jnp.asarray(thin(xs, 500), jnp.result_type(float))
+    values = np.median(np.abs(np.asarray(jax.vmap(likelihood.standardise)(few))), axis=0)
+    far = np.flatnonzero(values > 50)
+    if len(far):
+        columns = ", ".join(map(str, far[:5])) + (", ..." if len(far) > 5 else "")
+        warnings.warn(
+            f"`{call}`: in columns {columns} most values are over 50 scales away from those that the model was made "
+            "for; are they in other units?",
             stacklevel=4,
         )
 

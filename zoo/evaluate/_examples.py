@@ -9,7 +9,6 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from .. import data
 from ..models import given, observe_example
 from ._alive import draws_alive
 from ._parts import part_size
@@ -34,10 +33,10 @@ def map_examples(
     Example i is observed and judged with keys made of `fold_in(key, i)`, so the answer does not depend on
     how the examples are grouped.
 
-    **Arguments:** `observe`: `data.scale` unless given; `at_once`, `per_call`, `progress`: as in `map_rows`.
+    **Arguments:** `observe`: as in `zoo.fit`; `at_once`, `per_call`, `progress`: as in `map_rows`.
     """
     rows = (xs, ys, np.arange(len(xs), dtype=np.uint32))
-    judge = eqx.Partial(_judge, function, model, data.scale if observe is None else observe, key)
+    judge = eqx.Partial(_judge, function, model, observe, key)
     return map_rows(judge, rows, at_once=at_once, per_call=per_call, progress=progress)
 
 

@@ -18,7 +18,8 @@ def upgrade(node: Any, trust: Trust) -> Any:
         return node
     node = {form: upgrade(child, trust) for form, child in node.items()}
     if node.get("namedtuple") == "zoo.likelihoods:Likelihood":
-        return {"module": node["namedtuple"], "fields": node["fields"], "static": list(node["fields"])}
+        fields = node["fields"] | {"integer_unit": None, "learns_scale": False, "wide": False, "marginals": None}
+        return {"module": node["namedtuple"], "fields": fields, "static": list(fields)}
     if str(node.get("module")).startswith("zoo.") and isinstance(node.get("fields"), dict):
         node["static"] = static_fields(resolve(node["module"], trust))
         _upgrade_fields(node["module"], node["fields"])
@@ -30,7 +31,10 @@ def _upgrade_fields(module: str, fields: dict[str, Any]) -> None:
         if field in fields:
             fields[field] = _partitioned(fields[field])
     if _is_name(fields.get("family")):
-        fields["family"] = {"module": "zoo.posteriors:Family", "fields": {"kind": fields["family"]}, "static": ["kind"]}
+        kind = {"kind": fields["family"], "log_scales": None}
+        fields["family"] = {"module": "zoo.posteriors:Family", "fields": kind, "static": list(kind)}
+    if module in ("zoo.posteriors:LowRankFamily", "zoo.posteriors:FlowPosterior"):
+        fields["log_scales"] = None  # had no bounds
     if module == "zoo.nn:Sequential":
         fields["layers"] = {"tuple": [_partitioned(layer) for layer in fields["layers"]["tuple"]]}
     if module == "zoo.train:TrainState":

@@ -1,10 +1,12 @@
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
 from ._likelihood import Likelihood
+from ._marginals import as_float64, stack
 from ._split import split
 
 
@@ -22,6 +24,12 @@ def bernoulli_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
     return jnp.sum(jnp.where(outside, -jnp.inf, each))
 
 
+def bernoulli_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    # Half a count more of each kind, or a pixel that is always black would start at minus infinity.
+    share = (as_float64(xs).sum(axis=0) + 0.5) / (len(xs) + 1)
+    return stack(np.log(share) - np.log1p(-share))
+
+
 def bernoulli_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
     return special.sigmoid(params)
 
@@ -32,5 +40,12 @@ def bernoulli_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Floa
 
 
 bernoulli = Likelihood(
-    bernoulli_log_prob, bernoulli_mean, bernoulli_sample, channels=1, measure="counting", support=(0.0, 1.0)
+    bernoulli_log_prob,
+    bernoulli_mean,
+    bernoulli_sample,
+    channels=1,
+    measure="counting",
+    support=(0.0, 1.0),
+    integer_unit=1,
+    marginals=bernoulli_marginals,
 )

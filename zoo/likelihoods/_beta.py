@@ -2,12 +2,14 @@ import math
 
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
+from jax.scipy.special import betaln
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
-from ._bounded import between
 from ._likelihood import Likelihood
+from ._marginals import as_float64, climb, stack
 from ._split import groups, split
 
 
@@ -26,7 +28,7 @@ def beta_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
     be dequantised.
     """
     raw_a, raw_b, x = split(params, x, 2, "beta")
-    log_a, log_b = between(raw_a, _LOW, _HIGH), between(raw_b, _LOW, _HIGH)
+    log_a, log_b = special.between(raw_a, _LOW, _HIGH), special.between(raw_b, _LOW, _HIGH)
     a, b = jnp.exp(log_a), jnp.exp(log_b)
     total = a + b
     outside = (x < 0) | (x > 1)
@@ -54,15 +56,39 @@ def _log_ratio(x: Array, mean: Array, excess: Array) -> Array:
     return jnp.where(near, jnp.log1p(jnp.where(near, excess, 0.0)), jnp.log(x) - jnp.log(mean))
 
 
+def beta_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    # The mean of log p(x) depends on the data by the means of log x and of log (1 - x) alone.
+    xs = np.clip(as_float64(xs), 1e-6, 1 - 1e-6)
+    of_log, of_log_rest = np.log(xs).mean(axis=0), np.log1p(-xs).mean(axis=0)
+    mean, variance = xs.mean(axis=0), np.maximum(xs.var(axis=0), 1e-8)
+    total = np.maximum(mean * (1 - mean) / variance - 1, 0.1)
+    guess = np.clip(np.log([mean * total, (1 - mean) * total]), _LOW + 0.1, _HIGH - 0.1)
+    return climb(_mean_log_prob, stack(*guess), np.stack([of_log, of_log_rest])[None], channels=2)
+
+
+def _mean_log_prob(params: Float[Array, " ..."], of_logs: Float[Array, " 2 ..."]) -> Scalar:
+    raw_a, raw_b = groups(params, 2, "beta")
+    a, b = jnp.exp(special.between(raw_a, _LOW, _HIGH)), jnp.exp(special.between(raw_b, _LOW, _HIGH))
+    return jnp.sum((a - 1) * of_logs[0] + (b - 1) * of_logs[1] - betaln(a, b))
+
+
 def beta_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
     raw_a, raw_b = groups(params, 2, "beta")
-    return special.sigmoid(between(raw_a, _LOW, _HIGH) - between(raw_b, _LOW, _HIGH))
+    return special.sigmoid(special.between(raw_a, _LOW, _HIGH) - special.between(raw_b, _LOW, _HIGH))
 
 
 def beta_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[Array, " ..."]:
     raw_a, raw_b = groups(params, 2, "beta")
-    a, b = jnp.exp(between(raw_a, _LOW, _HIGH)), jnp.exp(between(raw_b, _LOW, _HIGH))
+    a, b = jnp.exp(special.between(raw_a, _LOW, _HIGH)), jnp.exp(special.between(raw_b, _LOW, _HIGH))
     return jr.beta(key, a, b, a.shape, a.dtype)
 
 
-beta = Likelihood(beta_log_prob, beta_mean, beta_sample, channels=2, support=(0.0, 1.0))
+beta = Likelihood(
+    beta_log_prob,
+    beta_mean,
+    beta_sample,
+    channels=2,
+    support=(0.0, 1.0),
+    integer_unit=255,
+    marginals=beta_marginals,
+)

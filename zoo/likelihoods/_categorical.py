@@ -1,11 +1,15 @@
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ._likelihood import Likelihood
+from ._marginals import stack
 from ._split import groups, split
 
 
@@ -17,6 +21,12 @@ def categorical_log_prob(params: Float[Array, " ..."], x: Array, *, classes: int
     chosen = jnp.take_along_axis(logits, label[None], axis=0)[0]
     each = chosen - jax.nn.logsumexp(logits, axis=0)
     return jnp.sum(jnp.where(label.astype(x.dtype) == x, each, -jnp.inf))
+
+
+def categorical_marginals(xs: Float[Array | np.ndarray, " n ..."], *, classes: int) -> Float[Array, " ..."]:
+    # Half a count more of each class, or one that never occurs would start at minus infinity.
+    counts = [(np.asarray(xs) == label).sum(axis=0) + 0.5 for label in range(classes)]
+    return stack(*(np.log(count) - math.log(len(xs) + 0.5 * classes) for count in counts))
 
 
 def categorical_mean(params: Float[Array, " ..."], *, classes: int) -> Float[Array, " ..."]:
@@ -55,4 +65,6 @@ def categorical(classes: int) -> Likelihood:
         channels=classes,
         measure="counting",
         support=(0.0, float(classes - 1)),
+        integer_unit=1,
+        marginals=eqx.Partial(categorical_marginals, classes=classes),
     )

@@ -1,10 +1,12 @@
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
 from ._likelihood import Likelihood
+from ._marginals import as_float64, stack
 from ._split import split
 
 
@@ -24,6 +26,20 @@ def continuous_bernoulli_log_prob(params: Float[Array, " ..."], x: Array) -> Sca
     return jnp.sum(jnp.where(outside, -jnp.inf, each))
 
 
+def continuous_bernoulli_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    # The likeliest logit is that of the mean, by bisection. Of means above 1/2 it is that of the mean of 1 - x.
+    mean = np.clip(as_float64(xs).mean(axis=0), 1e-4, 1 - 1e-4)
+    smaller = np.minimum(mean, 1 - mean)
+    low, high = np.full_like(mean, -1e4), np.full_like(mean, -1e-3)
+    for _ in range(40):
+        # The logits are spaced evenly in their logarithm, as they reach from 0 to the inverse of the mean.
+        middle = -np.sqrt(low * high)
+        with np.errstate(over="ignore"):
+            below = -1 / np.expm1(-middle) - 1 / middle < smaller
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return stack(np.where(mean > 0.5, -low, low))
+
+
 def continuous_bernoulli_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
     return special.cb_mean(params)
 
@@ -39,4 +55,7 @@ continuous_bernoulli = Likelihood(
     channels=1,
     measure="lebesgue",
     support=(0.0, 1.0),
+    integer_unit=255,
+    wide=True,
+    marginals=continuous_bernoulli_marginals,
 )

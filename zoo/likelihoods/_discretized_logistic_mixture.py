@@ -4,12 +4,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
-from ._bounded import above
 from ._likelihood import Likelihood
+from ._marginals import as_float64, climb, log_spread, stack, unbend
 from ._split import groups, split
 
 
@@ -43,8 +44,21 @@ def discretized_logistic_mixture_log_prob(
 def _unpack(parts: list[Array], components: int, levels: int) -> tuple[Array, Array, Array, Array]:
     """Mixture logits, means, inverse scales and log of the bin width over the scale, components first."""
     weights, means, raw = (jnp.stack(parts[i * components : (i + 1) * components]) for i in range(3))
-    log_scale = above(raw, _LOG_SCALE_MIN)
+    log_scale = special.above(raw, _LOG_SCALE_MIN)
     return weights, means, jnp.exp(-log_scale), math.log(2 / (levels - 1)) - log_scale
+
+
+def discretized_logistic_mixture_marginals(
+    xs: Float[Array | np.ndarray, " n ..."], *, components: int, levels: int
+) -> Float[Array, " ..."]:
+    # Each component has an equal share of the sorted values.
+    ordered = 2 * np.sort(as_float64(xs), axis=0) - 1
+    parts = np.array_split(ordered, components) if len(xs) >= components else [ordered] * components
+    means = [part.mean(axis=0) for part in parts]
+    scales = [unbend(log_spread(part) + math.log(math.sqrt(3) / math.pi), _LOG_SCALE_MIN) for part in parts]
+    guess = stack(*(np.zeros_like(mean) for mean in means), *means, *scales)
+    log_prob = eqx.Partial(discretized_logistic_mixture_log_prob, components=components, levels=levels)
+    return climb(log_prob, guess, xs, channels=3 * components)
 
 
 def discretized_logistic_mixture_mean(
@@ -110,4 +124,6 @@ def discretized_logistic_mixture(components: int = 5, levels: int = 256) -> Like
         channels=3 * components,
         measure="counting",
         support=(0.0, 1.0),
+        integer_unit=levels - 1,
+        marginals=eqx.Partial(discretized_logistic_mixture_marginals, **bound),
     )

@@ -3,10 +3,12 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ._likelihood import Likelihood
+from ._marginals import as_float64, stack
 from ._split import split
 
 
@@ -14,6 +16,10 @@ def gaussian_log_prob(params: Float[Array, " ..."], x: Array, *, scale: float) -
     mean, x = split(params, x, 1, "gaussian")
     z = (x - mean) / scale
     return jnp.sum(-0.5 * z * z - (math.log(scale) + 0.5 * math.log(2 * math.pi)))
+
+
+def gaussian_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    return stack(as_float64(xs).mean(axis=0))
 
 
 def gaussian_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
@@ -45,7 +51,10 @@ def gaussian(scale: float = 0.1) -> Likelihood:
     """
     scale = positive("gaussian", "scale", scale)
     return Likelihood(
-        eqx.Partial(gaussian_log_prob, scale=scale), gaussian_mean, eqx.Partial(gaussian_sample, scale=scale)
+        eqx.Partial(gaussian_log_prob, scale=scale),
+        gaussian_mean,
+        eqx.Partial(gaussian_sample, scale=scale),
+        marginals=gaussian_marginals,
     )
 
 

@@ -1,17 +1,22 @@
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .. import special
 from .._custom_types import Scalar
-from ._bounded import LOG_SCALE_MIN, above
+from ._bounded import LOG_SCALE_MIN
 from ._gaussian import positive
+from ._likelihood import AbstractLikelihood
+from ._marginals import as_float64, stack
 from ._split import split
 
 
-class GaussianShared(eqx.Module):
+class GaussianShared(AbstractLikelihood):
     r"""Gaussian with one learned scale for all dimensions and examples: the sigma-VAE's likelihood.
 
     $$\log p(x \mid \mu) = -\frac{(x - \mu)^2}{2 \sigma^2} - \log \sigma - \frac12 \log 2\pi, \qquad
@@ -28,18 +33,25 @@ class GaussianShared(eqx.Module):
     channels: int = eqx.field(static=True, default=1)
     measure: str = eqx.field(static=True, default="lebesgue")
     support: tuple[float, float] = eqx.field(static=True, default=(-math.inf, math.inf))
+    integer_unit: ClassVar[None] = None
+    learns_scale: ClassVar[bool] = True
+    wide: ClassVar[bool] = False
 
     @property
     def scale(self) -> Scalar:
         r"""$\sigma$, in the units of x."""
-        return jnp.exp(above(self.log_scale, LOG_SCALE_MIN))
+        return jnp.exp(special.above(self.log_scale, LOG_SCALE_MIN))
 
     def log_prob(self, params: Float[Array, " ..."], x: Array) -> Scalar:
         r"""$\log p(x \mid params)$ in nats, summed over the event."""
         mean, x = split(params, x, 1, "gaussian_shared")
-        log_scale = above(self.log_scale, LOG_SCALE_MIN).astype(mean.dtype)
+        log_scale = special.above(self.log_scale, LOG_SCALE_MIN).astype(mean.dtype)
         z = (x - mean) * jnp.exp(-log_scale)
         return jnp.sum(-0.5 * z * z - (log_scale + 0.5 * math.log(2 * math.pi)))
+
+    def start(self, xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+        """The means; the scale that goes with them is `optimal_log_scale(means, xs)`."""
+        return stack(as_float64(xs).mean(axis=0))
 
     def mean(self, params: Float[Array, " ..."]) -> Float[Array, " ..."]:
         """The parameters themselves."""

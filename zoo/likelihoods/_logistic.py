@@ -1,11 +1,15 @@
+import math
+
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
-from ._bounded import LOG_SCALE_MIN, above
+from ._bounded import LOG_SCALE_MIN
 from ._likelihood import Likelihood
+from ._marginals import as_float64, climb, log_spread, stack, unbend
 from ._split import groups, split
 
 
@@ -18,9 +22,16 @@ def logistic_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
     A density (Lebesgue measure) on the real line; the scale stays above exp(-6) = 0.0025 in the units of x.
     """
     mean, raw, x = split(params, x, 2, "logistic")
-    log_scale = above(raw, LOG_SCALE_MIN)
+    log_scale = special.above(raw, LOG_SCALE_MIN)
     z = (x - mean) * jnp.exp(-log_scale)
     return jnp.sum(-special.softplus(z) - special.softplus(-z) - log_scale)
+
+
+def logistic_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    # The standard deviation is pi/sqrt(3) scales.
+    xs = as_float64(xs)
+    log_scale = log_spread(xs) + math.log(math.sqrt(3) / math.pi)
+    return climb(logistic_log_prob, stack(xs.mean(axis=0), unbend(log_scale, LOG_SCALE_MIN)), xs, channels=2)
 
 
 def logistic_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
@@ -29,7 +40,14 @@ def logistic_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
 
 def logistic_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[Array, " ..."]:
     mean, raw = groups(params, 2, "logistic")
-    return mean + jnp.exp(above(raw, LOG_SCALE_MIN)) * jr.logistic(key, mean.shape, mean.dtype)
+    return mean + jnp.exp(special.above(raw, LOG_SCALE_MIN)) * jr.logistic(key, mean.shape, mean.dtype)
 
 
-logistic = Likelihood(logistic_log_prob, logistic_mean, logistic_sample, channels=2)
+logistic = Likelihood(
+    logistic_log_prob,
+    logistic_mean,
+    logistic_sample,
+    channels=2,
+    learns_scale=True,
+    marginals=logistic_marginals,
+)

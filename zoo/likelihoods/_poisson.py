@@ -2,11 +2,13 @@ import math
 
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
 from ._likelihood import Likelihood
+from ._marginals import as_float64, stack, unbend
 from ._split import split
 
 
@@ -39,6 +41,17 @@ def log_mean(raw: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
     return LOG_RATE_MAX - special.softplus(LOG_RATE_MAX - raw)
 
 
+def poisson_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    return stack(raw_log_mean(xs))
+
+
+def raw_log_mean(xs: Float[Array | np.ndarray, " n ..."]) -> np.ndarray:
+    """The parameter of which `log_mean` is the logarithm of each dimension's mean."""
+    # Half a count more, or a gene that never occurs would start at minus infinity.
+    log_rate = np.log((as_float64(xs).sum(axis=0) + 0.5) / len(xs))
+    return -unbend(-log_rate, -LOG_RATE_MAX)
+
+
 def poisson_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
     return jnp.exp(log_mean(params))
 
@@ -65,5 +78,12 @@ def sample_poisson(rate: Float[Array, " *shape"], *, key: PRNGKeyArray) -> Float
 
 
 poisson = Likelihood(
-    poisson_log_prob, poisson_mean, poisson_sample, channels=1, measure="counting", support=(0.0, math.inf)
+    poisson_log_prob,
+    poisson_mean,
+    poisson_sample,
+    channels=1,
+    measure="counting",
+    support=(0.0, math.inf),
+    integer_unit=1,
+    marginals=poisson_marginals,
 )

@@ -2,12 +2,14 @@ import math
 
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
-from ._bounded import LOG_SCALE_MIN, above
+from ._bounded import LOG_SCALE_MIN
 from ._likelihood import Likelihood
+from ._marginals import as_float64, climb, stack, unbend
 from ._split import groups, split
 
 
@@ -25,7 +27,7 @@ def student_t_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
     Takahashi et al., "Student-t variational autoencoder for robust density estimation", 2018.
     """
     location, raw_scale, raw_freedom, x = split(params, x, 3, "student_t")
-    log_scale = above(raw_scale, LOG_SCALE_MIN)
+    log_scale = special.above(raw_scale, LOG_SCALE_MIN)
     half = 0.5 * _freedom(raw_freedom)  # half the degrees of freedom
     t = (x - location) * jnp.exp(-log_scale) / jnp.sqrt(2 * half)
     # log(gamma(half + 1/2)/(gamma(half) sqrt(half))), by Stirling's formula so that nothing large cancels
@@ -46,6 +48,15 @@ def _log1p_square(t: Float[Array, " *shape"]) -> Float[Array, " *shape"]:
     return jnp.where(far, 2 * jnp.log(jnp.where(far, size, 1.0)), jnp.log1p(near * near))
 
 
+def student_t_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    xs = as_float64(xs)
+    low, median, high = np.quantile(xs, (0.25, 0.5, 0.75), axis=0)
+    with np.errstate(divide="ignore"):
+        log_scale = np.log(np.where(high > low, (high - low) / 1.349, xs.std(axis=0)))
+    guess = stack(median, unbend(log_scale, LOG_SCALE_MIN), np.full_like(median, 5.0))
+    return climb(student_t_log_prob, guess, xs, channels=3)
+
+
 def student_t_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
     return groups(params, 3, "student_t")[0]
 
@@ -53,7 +64,14 @@ def student_t_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
 def student_t_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[Array, " ..."]:
     location, raw_scale, raw_freedom = groups(params, 3, "student_t")
     t = jr.t(key, _freedom(raw_freedom), location.shape, location.dtype)
-    return location + jnp.exp(above(raw_scale, LOG_SCALE_MIN)) * t
+    return location + jnp.exp(special.above(raw_scale, LOG_SCALE_MIN)) * t
 
 
-student_t = Likelihood(student_t_log_prob, student_t_mean, student_t_sample, channels=3)
+student_t = Likelihood(
+    student_t_log_prob,
+    student_t_mean,
+    student_t_sample,
+    channels=3,
+    learns_scale=True,
+    marginals=student_t_marginals,
+)

@@ -3,13 +3,15 @@ import math
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax.scipy.special import erf
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import special
 from .._custom_types import Scalar
-from ._bounded import LOG_SCALE_MIN, between
+from ._bounded import LOG_SCALE_MIN
 from ._likelihood import Likelihood
+from ._marginals import as_float64, climb, log_spread, stack
 from ._split import groups, split
 
 
@@ -27,7 +29,7 @@ def truncated_normal_log_prob(params: Float[Array, " ..."], x: Array) -> Scalar:
     Bounded for a given scale and location, but not over all locations: dequantise.
     """
     location, raw, x = split(params, x, 2, "truncated_normal")
-    scale = jnp.exp(between(raw, LOG_SCALE_MIN, _LOG_SCALE_MAX))
+    scale = jnp.exp(special.between(raw, LOG_SCALE_MIN, _LOG_SCALE_MAX))
     outside = (x < 0) | (x > 1)
     x = jnp.clip(x, 0.0, 1.0)
     # reflected so that the location is at most 1/2
@@ -50,9 +52,22 @@ def _log_mass(m: Array, scale: Array, end: Array) -> Array:
     return jnp.log(jnp.where(m < 0, tail - rest, middle)) + jnp.log(math.sqrt(math.pi / 2) * scale)
 
 
+def truncated_normal_marginals(xs: Float[Array | np.ndarray, " n ..."]) -> Float[Array, " ..."]:
+    # The mean of log p(x) is log p at the mean of x, less the variance of x over twice the square of the scale.
+    xs = as_float64(xs)
+    moments = np.stack([xs.mean(axis=0), xs.var(axis=0)])
+    guess = stack(moments[0], np.clip(log_spread(xs), LOG_SCALE_MIN + 0.1, _LOG_SCALE_MAX - 0.1))
+    return climb(_mean_log_prob, guess, moments[None], channels=2)
+
+
+def _mean_log_prob(params: Float[Array, " ..."], moments: Float[Array, " 2 ..."]) -> Scalar:
+    log_scale = special.between(groups(params, 2, "truncated_normal")[1], LOG_SCALE_MIN, _LOG_SCALE_MAX)
+    return truncated_normal_log_prob(params, moments[0]) - 0.5 * jnp.sum(moments[1] * jnp.exp(-2 * log_scale))
+
+
 def truncated_normal_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
     location, raw = groups(params, 2, "truncated_normal")
-    scale = jnp.exp(between(raw, LOG_SCALE_MIN, _LOG_SCALE_MAX))
+    scale = jnp.exp(special.between(raw, LOG_SCALE_MIN, _LOG_SCALE_MAX))
     right = location > 0.5
     m = jnp.where(right, 1 - location, location)
     # an exponential family in m: the mean is scale^2 times the derivative of its log-normaliser
@@ -64,7 +79,7 @@ def truncated_normal_mean(params: Float[Array, " ..."]) -> Float[Array, " ..."]:
 
 def truncated_normal_sample(params: Float[Array, " ..."], *, key: PRNGKeyArray) -> Float[Array, " ..."]:
     location, raw = groups(params, 2, "truncated_normal")
-    scale = jnp.exp(between(raw, LOG_SCALE_MIN, _LOG_SCALE_MAX))
+    scale = jnp.exp(special.between(raw, LOG_SCALE_MIN, _LOG_SCALE_MAX))
     right = location > 0.5
     m = jnp.where(right, 1 - location, location)
     u = jr.uniform(key, m.shape, m.dtype)
@@ -88,4 +103,6 @@ truncated_normal = Likelihood(
     truncated_normal_sample,
     channels=2,
     support=(0.0, 1.0),
+    integer_unit=255,
+    marginals=truncated_normal_marginals,
 )

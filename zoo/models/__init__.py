@@ -3,6 +3,7 @@
 from ._abstract_vae import (
     AbstractVAE as AbstractVAE,
     draw_keys as draw_keys,
+    in_units as in_units,
     observe_example as observe_example,
     parameter_shape as parameter_shape,
 )

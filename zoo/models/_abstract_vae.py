@@ -10,8 +10,9 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree, Shaped
 
 from .._checks import check_counts
+from .._constants import keep_trainable
 from .._draws import Draws, Proposal, over_draws
-from ..likelihoods import Likelihood
+from ..likelihoods import Centred, Likelihood, Units, centred, features_of, read
 from ..nn import Partitioned, give_keys
 from ..posteriors import AbstractPosterior, draw_from
 from ..priors import AbstractBorrowingPrior, AbstractPrior
@@ -36,6 +37,10 @@ class AbstractVAE(eqx.Module):
     @abc.abstractmethod
     def decode(self, z: PyTree[Float[Array, " ..."]]) -> Float[Array, " ..."]:
         """The parameters of p(x | z), unconstrained, as `self.likelihood` reads them."""
+
+    def features(self, x: Float[Array, " ..."]) -> Float[Array, " ..."]:
+        """What the encoder sees of an example: the same in whatever units x is, once the likelihood is in them."""
+        return features_of(self.likelihood)(x)
 
     @property
     def latent_prior(self) -> AbstractPrior:
@@ -85,14 +90,16 @@ def draw_keys(key: PRNGKeyArray, k: int, *, start: Any = 0) -> Key[Array, " k"]:
 
 
 def observe_example(
-    model: AbstractVAE, observe: Callable, x: Shaped[Array, " ..."], *, key: PRNGKeyArray
+    model: AbstractVAE, observe: Callable | None, x: Shaped[Array, " ..."], *, key: PRNGKeyArray
 ) -> Float[Array, " ..."]:
     """What the model sees of an example, in the dtype of its weights.
 
-    **Arguments:** `observe`: `(x, *, key) -> float array`, as in `zoo.fit`; `x`: one example, as it was given.
+    **Arguments:** `observe`: `(x, *, key) -> float array`, as in `zoo.fit`, or `None` to take it for what the
+    likelihood takes numbers of its type; `x`: one example, as it was given.
     """
     weights = [leaf.dtype for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf)]
-    return observe(x, key=key).astype(jnp.result_type(*weights))
+    seen = read(model.likelihood, x[None])[0] if observe is None else observe(x, key=key)
+    return seen.astype(jnp.result_type(*weights))
 
 
 def parameter_shape(likelihood: Any, data_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -101,6 +108,14 @@ def parameter_shape(likelihood: Any, data_shape: tuple[int, ...]) -> tuple[int, 
     **Arguments:** `likelihood`: one of `zoo.likelihoods`; `data_shape`: the datum's shape.
     """
     return (likelihood.channels * data_shape[0], *data_shape[1:])
+
+
+def in_units(likelihood: Any, units: Units | None) -> Any:
+    """The likelihood centred on the data of these units; as it is where none are given.
+
+    **Arguments:** `likelihood`: one of `zoo.likelihoods`; `units`: of `zoo.data.units`, or `None`.
+    """
+    return likelihood if units is None else centred(likelihood, units)
 
 
 def check_spaces(model: AbstractVAE, posterior: AbstractPosterior, prior: AbstractPrior) -> None:
@@ -150,7 +165,7 @@ def _in_brief(part: Any) -> str:
     """A part of a model on one line."""
     if eqx.is_array(part):
         return f"array of shape {part.shape}"
-    if not isinstance(part, eqx.Module) or isinstance(part, Likelihood):
+    if not isinstance(part, eqx.Module) or isinstance(part, Likelihood | Centred):
         return repr(part)
     if isinstance(part, Partitioned):
         return f"{getattr(part.rest, '__name__', type(part.rest).__name__)}({_count(part)})"
@@ -160,4 +175,4 @@ def _in_brief(part: Any) -> str:
 
 
 def _count(tree: PyTree) -> str:
-    return f"{sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))):,} parameters"
+    return f"{sum(leaf.size for leaf in jax.tree.leaves(keep_trainable(tree))):,} parameters"

@@ -11,12 +11,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
+from ..likelihoods import Units
 from ..nn import Linear, Networks, networks_for, partitioned, zeroed
 from ..posteriors import AbstractPosterior, DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
 from ._abstract_vae import (
     AbstractVAE,
     check_parts,
+    in_units,
     parameter_shape,
 )
 from ._network_vae import as_shape
@@ -62,6 +64,7 @@ class ConditionalVAE(AbstractVAE):
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
+        units: Units | None = None,
         key: PRNGKeyArray,
     ):
         """**Arguments:**
@@ -73,6 +76,7 @@ class ConditionalVAE(AbstractVAE):
         - `networks`: `zoo.nn.strided(...)`, `zoo.nn.fully_connected(...)`, ...; unless given, the first for
           pictures and signals and the second for vectors.
         - `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
+        - `units`: `zoo.data.units(xs)` of your data, as in `zoo.VAE`; `zoo.fit` finds them itself.
 
         **Raises:** `ValueError` unless exactly one of `num_classes` (at least 2) and `condition_size` (at least 1)
         is given, and for sizes that the networks do not take.
@@ -100,7 +104,7 @@ class ConditionalVAE(AbstractVAE):
         self.encoder = networks.encoder(labelled, posterior.num_params(latent_size), key=encoder_key)
         self.decoder = networks.decoder(latent_size + size, parameter_shape(likelihood, data_shape), key=decoder_key)
         self.prior = StandardNormal(latent_size) if prior is None else prior
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.family = posterior
         self.data_shape = data_shape
         self.num_classes = num_classes
@@ -115,6 +119,7 @@ class ConditionalVAE(AbstractVAE):
         return eqx.tree_at(lambda m: m.condition, self, vector, is_leaf=lambda leaf: leaf is None)
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
+        x = self.features(x)
         label = self.encoder_label(self._label("posterior")).reshape(-1, *x.shape[1:])
         return self.family.from_params(self.encoder(_stacked(x, label)))
 

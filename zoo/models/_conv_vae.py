@@ -6,10 +6,11 @@ from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
+from ..likelihoods import Units
 from ..nn import Networks, partitioned, strided
 from ..posteriors import DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_parts
+from ._abstract_vae import check_parts, in_units
 from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
@@ -49,6 +50,7 @@ class ConvVAE(AbstractNetworkVAE):
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
+        units: Units | None = None,
         key: PRNGKeyArray,
     ):
         """**Arguments:**
@@ -64,6 +66,7 @@ class ConvVAE(AbstractNetworkVAE):
         - `prior`: one of `zoo.priors`; `StandardNormal(latent_size)` unless given.
         - `posterior`: one of the families in `zoo.posteriors`; decides how many numbers the encoder puts out.
         - `key`: for the initial weights.
+        - `units`: `zoo.data.units(xs)` of your data, as in `zoo.VAE`; `zoo.fit` finds them itself.
 
         **Raises:** `ValueError` for data that are neither pictures nor signals, sizes below 1, a `depth` of more
         halvings than leave a single point, where `networks` come with a `width_size`, `depth` or `norm` beside them,
@@ -75,7 +78,7 @@ class ConvVAE(AbstractNetworkVAE):
             networks, image_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key
         )
         self.prior = StandardNormal(latent_size) if prior is None else prior
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.family = posterior
         self.data_shape = image_shape
         check_parts(self)

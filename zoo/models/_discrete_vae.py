@@ -6,10 +6,11 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
+from ..likelihoods import Units
 from ..nn import Networks, networks_for, partitioned
 from ..posteriors import AbstractPosterior, GumbelSoftmax, StraightThrough, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, UniformCategorical, check_categorical_sizes
-from ._abstract_vae import AbstractVAE, check_parts, parameter_shape
+from ._abstract_vae import AbstractVAE, check_parts, in_units, parameter_shape
 from ._network_vae import as_shape
 
 
@@ -46,6 +47,7 @@ class DiscreteVAE(AbstractVAE):
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         temperature: float = 1.0,
         straight_through: bool = True,
+        units: Units | None = None,
         key: PRNGKeyArray,
     ):
         r"""**Arguments:**
@@ -60,6 +62,7 @@ class DiscreteVAE(AbstractVAE):
         - `temperature`: $\tau > 0$ of the relaxation that gradients go through.
         - `straight_through`: whether the draws themselves stay exact while training.
         - `key`: for the initial weights.
+        - `units`: `zoo.data.units(xs)` of your data, as in `zoo.VAE`; `zoo.fit` finds them itself.
 
         **Raises:** `ValueError` for sizes below these, a prior of other sizes, a temperature that is not above 0,
         and sizes that the networks do not take.
@@ -73,13 +76,13 @@ class DiscreteVAE(AbstractVAE):
         self.encoder = networks.encoder(data_shape, size, key=encoder_key)
         self.decoder = networks.decoder(size, parameter_shape(likelihood, data_shape), key=decoder_key)
         self.prior = UniformCategorical(num_variables, num_classes) if prior is None else prior
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.family = family
         self.data_shape = data_shape
         check_parts(self)
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
-        return self.family.from_params(self.encoder(x))
+        return self.family.from_params(self.encoder(self.features(x)))
 
     def decode(self, z: Float[Array, " variables classes"]) -> Float[Array, " ..."]:
         return self.decoder(z.reshape(-1))

@@ -9,11 +9,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
+from ..likelihoods import Units
 from ..nn import MLP, Linear, Networks, networks_for, partitioned, zeroed
 from ..posteriors import AbstractPosterior, BottomUpPosterior, DiagonalNormal, TopDownPosterior, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, HierarchicalPrior, StandardNormal
 from ..spaces import Euclidean
-from ._abstract_vae import AbstractVAE, check_parts, parameter_shape
+from ._abstract_vae import AbstractVAE, check_parts, in_units, parameter_shape
 from ._network_vae import as_shape
 
 
@@ -149,6 +150,7 @@ class HierarchicalVAE(AbstractVAE):
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
+        units: Units | None = None,
         key: PRNGKeyArray,
     ):
         """**Arguments:**
@@ -162,6 +164,7 @@ class HierarchicalVAE(AbstractVAE):
         - `prior`: of the highest layer; `StandardNormal(latent_sizes[-1])` unless given.
         - `posterior`: the family of every layer's posterior, for `BottomUp`.
         - `likelihood`, `key`: as in `ConvVAE`.
+        - `units`: `zoo.data.units(xs)` of your data, as in `zoo.VAE`; `zoo.fit` finds them itself.
 
         **Raises:** `ValueError` for fewer than two layers, sizes below 1, a prior of another
         size than the highest layer's, and one that borrows from the model.
@@ -196,12 +199,12 @@ class HierarchicalVAE(AbstractVAE):
         pairs = zip(latent_sizes[1:], latent_sizes[:-1], keys, strict=True)
         links = tuple(_link(a, 2 * b, hidden, key=key) for a, b, key in pairs)
         self.prior = HierarchicalPrior(top, links)
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.data_shape = data_shape
         check_parts(self)
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
-        return self.inference(x, self.prior)
+        return self.inference(self.features(x), self.prior)
 
     def decode(self, z: tuple[Float[Array, " ..."], ...]) -> Float[Array, " ..."]:
         return self.decoder(z[0])

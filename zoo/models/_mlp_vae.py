@@ -6,10 +6,11 @@ from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
+from ..likelihoods import Units
 from ..nn import Networks, fully_connected, partitioned
 from ..posteriors import DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_parts
+from ._abstract_vae import check_parts, in_units
 from ._network_vae import AbstractNetworkVAE, as_shape, build_networks, choose_networks
 
 
@@ -41,6 +42,7 @@ class MLPVAE(AbstractNetworkVAE):
         likelihood: Any = likelihoods.gaussian(),
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
+        units: Units | None = None,
         key: PRNGKeyArray,
     ):
         """**Arguments:**
@@ -52,6 +54,7 @@ class MLPVAE(AbstractNetworkVAE):
           `jax.nn.selu` unless given.
         - `networks`: others in place of `zoo.nn.fully_connected(width_size=..., depth=..., activation=...)`.
         - `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
+        - `units`: `zoo.data.units(xs)` of your data, as in `zoo.VAE`; `zoo.fit` finds them itself.
 
         **Raises:** `ValueError` where a size is below 1.
         """
@@ -63,7 +66,7 @@ class MLPVAE(AbstractNetworkVAE):
             networks, data_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key
         )
         self.prior = StandardNormal(latent_size) if prior is None else prior
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.family = posterior
         self.data_shape = data_shape
         check_parts(self)

@@ -20,7 +20,7 @@ class AbstractNetworkVAE(AbstractVAE):
     family: eqx.AbstractVar[Any]
 
     def posterior(self, x: Float[Array, " ..."]) -> AbstractPosterior:
-        return self.family.from_params(self.encoder(x))
+        return self.family.from_params(self.encoder(self.features(x)))
 
     def decode(self, z: PyTree[Float[Array, " ..."]]) -> Float[Array, " ..."]:
         return self.decoder(z)

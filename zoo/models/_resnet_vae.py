@@ -6,10 +6,11 @@ from jaxtyping import PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
+from ..likelihoods import Units
 from ..nn import Networks, partitioned, residual
 from ..posteriors import DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_parts
+from ._abstract_vae import check_parts, in_units
 from ._network_vae import AbstractNetworkVAE, build_networks, choose_networks
 
 
@@ -43,6 +44,7 @@ class ResNetVAE(AbstractNetworkVAE):
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
+        units: Units | None = None,
         key: PRNGKeyArray,
     ):
         """**Arguments:**
@@ -52,6 +54,7 @@ class ResNetVAE(AbstractNetworkVAE):
         - `depth`: residual blocks to a stage, 1 unless given.
         - `networks`: others in place of `zoo.nn.residual(width_size=..., depth=...)`.
         - `latent_size`, `likelihood`, `prior`, `posterior`, `key`: as in `ConvVAE`.
+        - `units`: `zoo.data.units(xs)` of your data, as in `zoo.VAE`; `zoo.fit` finds them itself.
 
         **Raises:** `ValueError` for data that are neither pictures nor signals, and sizes below 1.
         """
@@ -61,7 +64,7 @@ class ResNetVAE(AbstractNetworkVAE):
             networks, image_shape, latent_size, likelihood=likelihood, posterior=posterior, key=key
         )
         self.prior = StandardNormal(latent_size) if prior is None else prior
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.family = posterior
         self.data_shape = image_shape
         check_parts(self)

@@ -5,10 +5,11 @@ import equinox as eqx
 
 from .. import likelihoods
 from .._checks import check_counts
+from ..likelihoods import Units
 from ..nn import partitioned
 from ..posteriors import DiagonalNormal, as_family
 from ..priors import AbstractBorrowingPrior, AbstractPrior, StandardNormal
-from ._abstract_vae import check_parts
+from ._abstract_vae import check_parts, in_units
 from ._network_vae import AbstractNetworkVAE, as_shape, check_encoder
 
 
@@ -42,6 +43,7 @@ class VAE(AbstractNetworkVAE):
         likelihood: Any = likelihoods.gaussian(),
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
         posterior: Any = DiagonalNormal,
+        units: Units | None = None,
     ):
         """**Arguments:**
 
@@ -55,6 +57,8 @@ class VAE(AbstractNetworkVAE):
         - `likelihood`: one of `zoo.likelihoods`.
         - `prior`: one of `zoo.priors`; `StandardNormal(latent_size)` unless given.
         - `posterior`: one of the families in `zoo.posteriors`.
+        - `units`: `zoo.data.units(xs)` of your data: the encoder then sees them standardised, and zeros of the decoder
+          are the data's independent marginals. Densities and samples stay in the data's own units.
 
         **Raises:** `ValueError` where what the networks take or give has another shape than these, and where the prior
         and the posterior live in different spaces.
@@ -65,7 +69,7 @@ class VAE(AbstractNetworkVAE):
         self.encoder = encoder
         self.decoder = decoder
         self.prior = StandardNormal(latent_size) if prior is None else prior
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.family = posterior
         self.data_shape = data_shape
         check_parts(self)

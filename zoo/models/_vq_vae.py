@@ -9,10 +9,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import likelihoods
 from .._checks import check_counts
+from ..likelihoods import Units
 from ..nn import Networks, grid, partitioned, unit
 from ..posteriors import Quantised
 from ..priors import AbstractBorrowingPrior, AbstractPrior, Code, UniformCodes
-from ._abstract_vae import AbstractVAE, check_parts, parameter_shape
+from ._abstract_vae import AbstractVAE, check_parts, in_units, parameter_shape
 from ._network_vae import choose_networks
 
 
@@ -56,6 +57,7 @@ class VQVAE(AbstractVAE):
         networks: Networks | None = None,
         likelihood: Any = likelihoods.continuous_bernoulli,
         prior: AbstractPrior | AbstractBorrowingPrior | None = None,
+        units: Units | None = None,
         key: PRNGKeyArray,
     ):
         """**Arguments:**
@@ -71,6 +73,7 @@ class VQVAE(AbstractVAE):
         - `likelihood`: one of `zoo.likelihoods`; decides how many channels the decoder puts out.
         - `prior`: `priors.UniformCodes` unless given; `priors.Autoregressive` of the grid's shape is learned.
         - `key`: for the initial weights.
+        - `units`: `zoo.data.units(xs)` of your data, as in `zoo.VAE`; `zoo.fit` finds them itself.
 
         **Raises:** `ValueError` for data that are neither pictures nor signals, for sizes below these, and for a prior
         that is not over this grid and this number of codes.
@@ -86,12 +89,12 @@ class VQVAE(AbstractVAE):
         image = jax.ShapeDtypeStruct(image_shape, jnp.result_type(float))
         places = eqx.filter_eval_shape(self.encoder, image).shape[:-1]
         self.prior = UniformCodes(places, codebook_size) if prior is None else prior
-        self.likelihood = likelihood
+        self.likelihood = in_units(likelihood, units)
         self.data_shape = image_shape
         check_parts(self)
 
     def posterior(self, x: Float[Array, " channels *sides"]) -> Quantised:
-        return Quantised(self.encoder(x), self.codebook)
+        return Quantised(self.encoder(self.features(x)), self.codebook)
 
     def decode(self, z: Code) -> Float[Array, " ..."]:
         return self.decoder(self.codebook[z.index] if z.vector is None else z.vector)

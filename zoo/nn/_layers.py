@@ -1,11 +1,12 @@
 from collections.abc import Callable
-from functools import reduce
-from typing import TypeVar
+from functools import reduce, wraps
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -239,6 +240,39 @@ def zeroed(layer: Layer) -> Layer:
     **Arguments:** `layer`: a Module.
     """
     return jax.tree.map(lambda leaf: jnp.zeros_like(leaf) if eqx.is_array(leaf) else leaf, layer)
+
+
+def starting_at_zero(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Let what `build` builds put out zeros until it is trained, by a last layer of which every weight is zero.
+
+    Residual networks and the decoders of codes do not start so: at zero nothing tells their many layers, or the codes,
+    apart, and both learn more slowly.
+
+    **Arguments:** `build`: such as a decoder's class, of networks of this room.
+    """
+
+    @wraps(build)
+    def build_at_zero(*arguments: Any, **options: Any) -> Any:
+        network = build(*arguments, **options)
+        layers, structure = jax.tree.flatten(network, is_leaf=_is_layer)
+        last = max(i for i, layer in enumerate(layers) if _is_layer(layer))
+        layers[last] = zeroed(layers[last])
+        return jax.tree.unflatten(structure, layers)
+
+    return build_at_zero
+
+
+def is_untrained(network: Any) -> bool:
+    """Whether the bias of the last layer is zero, as it starts and as training does not leave it.
+
+    **Arguments:** `network`: such as a decoder; one without a `Linear` or a `Conv` of this room counts as trained.
+    """
+    layers = [layer for layer in jax.tree.leaves(network, is_leaf=_is_layer) if _is_layer(layer)]
+    return bool(layers) and layers[-1].bias is not None and not np.any(layers[-1].bias)
+
+
+def _is_layer(node: Any) -> bool:
+    return isinstance(node, Linear | Conv)
 
 
 class Sequential(eqx.Module):

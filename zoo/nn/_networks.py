@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import check_counts
 from ._halvings import Halvings, plan_halvings
-from ._layers import Conv, Linear, Sequential, max_pool, resize, upsampling
+from ._layers import Conv, Linear, Sequential, max_pool, resize, starting_at_zero, upsampling
 from ._norm import AxisNames, normalisation
 from .convolution import conv
 
@@ -37,7 +37,7 @@ def fully_connected(*, width_size: int = 200, depth: int = 2, activation: Callab
     hidden = partial(MLP, width_size=width_size, depth=depth, activation=activation)
     return Networks(
         lambda in_shape, out_size, *, key: hidden(in_shape, (out_size,), key=key),
-        lambda in_size, out_shape, *, key: hidden((in_size,), out_shape, key=key),
+        starting_at_zero(lambda in_size, out_shape, *, key: hidden((in_size,), out_shape, key=key)),
     )
 
 
@@ -47,7 +47,7 @@ def convolutional(*, width_size: int = 32, depth: int | None = None, norm: str =
     **Arguments:** `width_size`, `depth`, `norm`: as in `ConvEncoder`.
     """
     options = dict(width_size=width_size, depth=depth, norm=norm)
-    return Networks(partial(ConvEncoder, **options), partial(ConvDecoder, **options))
+    return Networks(partial(ConvEncoder, **options), starting_at_zero(partial(ConvDecoder, **options)))
 
 
 class MLP(eqx.Module):

@@ -14,6 +14,7 @@ from ._layers import (
     depth_to_space,
     resize,
     space_to_depth,
+    starting_at_zero,
     upsampling,
     variance_preserving_gelu,
 )
@@ -123,7 +124,7 @@ def strided(*, width_size: int = 32, depth: int | None = None, norm: str = "none
     **Arguments:** `width_size`, `depth`, `norm`: as in `ConvEncoder`.
     """
     options = dict(width_size=width_size, depth=depth, norm=norm)
-    return Networks(partial(StridedEncoder, **options), partial(StridedDecoder, **options))
+    return Networks(partial(StridedEncoder, **options), starting_at_zero(partial(StridedDecoder, **options)))
 
 
 def networks_for(data_shape: tuple[int, ...]) -> Networks:

@@ -11,11 +11,13 @@ from ._low_rank_normal import LowRankFamily as LowRankFamily, LowRankNormal as L
 from ._point import Point as Point
 from ._posterior import (
     AbstractPosterior as AbstractPosterior,
+    AbstractScaledPosterior as AbstractScaledPosterior,
     AbstractVectorPosterior as AbstractVectorPosterior,
     Family as Family,
     PosteriorFamily as PosteriorFamily,
     Traits as Traits,
     as_family as as_family,
+    bounded as bounded,
 )
 from ._quantised import Quantised as Quantised
 from ._traced import AbstractTracedPosterior as AbstractTracedPosterior, draw_from as draw_from

@@ -3,11 +3,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._custom_types import Scalar
 from ..priors import AbstractPrior, normal_log_density, sample_normal
-from ._posterior import AbstractVectorPosterior
+from ._posterior import AbstractScaledPosterior
 from ._relative import kl_of_normals, relative_to
 
 
-class DiagonalNormal(AbstractVectorPosterior):
+class DiagonalNormal(AbstractScaledPosterior):
     r"""A normal distribution with independent dimensions, by its means and log-scales.
 
     $$\log q(z) = -\sum_j \left[\tfrac12 \left(\tfrac{z_j - \mu_j}{\sigma_j}\right)^2

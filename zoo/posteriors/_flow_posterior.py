@@ -10,7 +10,7 @@ from .._custom_types import Scalar
 from ..flows import AbstractBijection, Bijection, Coupling, log_prob_through, stack, trace_back
 from ..spaces import Euclidean
 from ._diagonal_normal import DiagonalNormal
-from ._posterior import Traits
+from ._posterior import LOG_SCALES, Traits, bounded
 from ._traced import AbstractTracedPosterior
 
 
@@ -103,19 +103,30 @@ class FlowPosterior(eqx.Module):
 
     flow: AbstractBijection
     latent_size: int = eqx.field(static=True)
+    log_scales: tuple[float, float] | None = eqx.field(static=True)
 
-    def __init__(self, latent_size: int, layers: int = 4, *, bijection: Bijection = Coupling, key: PRNGKeyArray):
+    def __init__(
+        self,
+        latent_size: int,
+        layers: int = 4,
+        *,
+        bijection: Bijection = Coupling,
+        log_scales: tuple[float, float] | None = LOG_SCALES,
+        key: PRNGKeyArray,
+    ):
         """**Arguments:**
 
         - `latent_size`: dimensions of z, that of the model.
         - `layers`: bijections one after the other, with the order of the dimensions reversed in between.
         - `bijection`: `flows.Coupling`, `flows.MaskedAutoregressive` or `flows.Planar`; another width is
           `functools.partial(flows.Coupling, width_size=64)`.
+        - `log_scales`: of the normal that enters the flow, as in `Family`.
 
         **Raises:** `ValueError` for sizes below 1, and for `Coupling` of fewer than two dimensions.
         """
         self.flow = stack(bijection, latent_size, layers, key=key)
         self.latent_size = latent_size
+        self.log_scales = log_scales
 
     def num_params(self, latent_size: int) -> int:
         """How many numbers the encoder gives.
@@ -131,4 +142,4 @@ class FlowPosterior(eqx.Module):
 
     def from_params(self, params: Float[Array, " params"]) -> FlowedNormal:
         """Means, then log-scales, of the normal that enters the flow."""
-        return FlowedNormal(DiagonalNormal.from_params(params), self.flow)
+        return FlowedNormal(bounded(DiagonalNormal.from_params(params), self.log_scales), self.flow)

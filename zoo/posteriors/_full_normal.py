@@ -8,11 +8,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
-from ._posterior import AbstractVectorPosterior
+from ._posterior import AbstractScaledPosterior
 from ._relative import kl_of_normals, relative_to
 
 
-class FullNormal(AbstractVectorPosterior):
+class FullNormal(AbstractScaledPosterior):
     r"""A normal distribution with a full covariance $L L^\top$, by its mean and its Cholesky factor L.
 
     $$z = \mu + L \epsilon, \qquad \log q(z) = -\tfrac12 \|L^{-1}(z - \mu)\|^2

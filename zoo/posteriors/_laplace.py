@@ -7,11 +7,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
-from ._posterior import AbstractVectorPosterior
+from ._posterior import AbstractScaledPosterior
 from ._relative import relative_to
 
 
-class Laplace(AbstractVectorPosterior):
+class Laplace(AbstractScaledPosterior):
     r"""A Laplace distribution with independent dimensions, by its means and log-scales.
 
     $$\log q(z) = -\sum_j \left[\frac{|z_j - \mu_j|}{b_j} + \log 2 b_j\right], \qquad

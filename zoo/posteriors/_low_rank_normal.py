@@ -9,11 +9,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._checks import check_counts
 from .._custom_types import Scalar
 from ..priors import AbstractPrior
-from ._posterior import AbstractVectorPosterior
+from ._posterior import LOG_SCALES, AbstractScaledPosterior, bounded
 from ._relative import kl_of_normals, relative_to
 
 
-class LowRankNormal(AbstractVectorPosterior):
+class LowRankNormal(AbstractScaledPosterior):
     r"""A normal distribution whose covariance is a diagonal plus a matrix of low rank.
 
     $$z = \mu + \sigma \odot \epsilon + U \epsilon', \qquad \Sigma = \mathrm{diag}(\sigma^2) + U U^\top$$
@@ -79,14 +79,17 @@ class LowRankFamily(eqx.Module):
     """The family of `LowRankNormal`s of one rank, as a model's `posterior` argument: `LowRankFamily(rank=2)`."""
 
     rank: int = eqx.field(static=True)
+    log_scales: tuple[float, float] | None = eqx.field(static=True)
 
-    def __init__(self, rank: int):
-        """**Arguments:** `rank`: columns of the factor U, from 1 to the size of the latent.
+    def __init__(self, rank: int, *, log_scales: tuple[float, float] | None = LOG_SCALES):
+        """**Arguments:** `rank`: columns of the factor U, from 1 to the size of the latent; `log_scales`: as in
+        `Family`.
 
         **Raises:** `ValueError` for a rank below 1, and in `num_params` for one above the latent size.
         """
         check_counts("LowRankFamily", rank=rank)
         self.rank = rank
+        self.log_scales = log_scales
 
     def num_params(self, latent_size: int) -> int:
         """How many numbers the encoder gives.
@@ -105,4 +108,4 @@ class LowRankFamily(eqx.Module):
         """Means, then log-scales, then the factor row by row."""
         n = params.size // (2 + self.rank)
         mean, log_scale, factor = jnp.split(params, (n, 2 * n))
-        return LowRankNormal(mean, log_scale, factor.reshape(n, self.rank))
+        return bounded(LowRankNormal(mean, log_scale, factor.reshape(n, self.rank)), self.log_scales)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, Protocol
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from .. import special
 from .._custom_types import Scalar
 from ..spaces import Euclidean, Space
 
@@ -66,6 +67,27 @@ class AbstractVectorPosterior(AbstractPosterior):
         return Traits()
 
 
+class AbstractScaledPosterior(AbstractVectorPosterior):
+    """A density of vectors with a scale for each dimension, given by its logarithm."""
+
+    log_scale: eqx.AbstractVar[Float[Array, " latent"]]
+
+
+# Where the log-scales of a family's posteriors stay: a prior has units of about 1, and a posterior that is wider than
+# its prior by far throws z to where the decoder has never been.
+LOG_SCALES = (-8.0, 1.0)
+
+
+def bounded(posterior: Any, log_scales: tuple[float, float] | None) -> Any:
+    """The posterior with its log-scales bent by two softplus to stay between these; for `None` as it is.
+
+    **Arguments:** `posterior`: a distribution; one without scales stays as it is; `log_scales`: the two ends.
+    """
+    if log_scales is None or not isinstance(posterior, AbstractScaledPosterior):
+        return posterior
+    return eqx.tree_at(lambda q: q.log_scale, posterior, special.between(posterior.log_scale, *log_scales))
+
+
 class PosteriorFamily(Protocol):
     """What an encoder feeds: a class such as `DiagonalNormal`, or an instance with parameters of its own, as a flow."""
 
@@ -81,10 +103,12 @@ class PosteriorFamily(Protocol):
 class Family(eqx.Module):
     """The family of a class's distributions, as part of a model, whose leaves are its parameters alone.
 
-    **Fields:** `kind`: the class, such as `DiagonalNormal`.
+    **Fields:** `kind`: the class, such as `DiagonalNormal`; `log_scales`: the bounds between which the encoder's
+    log-scales are bent, exp(-8) = 0.0003 and exp(1) = 2.7 in the units of z unless given, or `None` to leave them.
     """
 
     kind: Any = eqx.field(static=True)
+    log_scales: tuple[float, float] | None = eqx.field(static=True, default=LOG_SCALES)
 
     def num_params(self, latent_size: int) -> int:
         """How many numbers the encoder gives."""
@@ -92,7 +116,7 @@ class Family(eqx.Module):
 
     def from_params(self, params: Float[Array, " params"]) -> AbstractPosterior:
         """The distribution that the encoder's numbers describe."""
-        return self.kind.from_params(params)
+        return bounded(self.kind.from_params(params), self.log_scales)
 
 
 def as_family(family: Any) -> Any:

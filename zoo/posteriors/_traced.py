@@ -29,7 +29,7 @@ class AbstractTracedPosterior(AbstractPosterior):
         return self.draw(key=key)[0]
 
 
-def draw_from(posterior: Any, *, key: PRNGKeyArray) -> tuple[PyTree[Float[Array, " ..."]], Any]:
+def draw_from(posterior: Any, *, key: PRNGKeyArray) -> tuple[Any, Any]:
     """One z with its trail, `None` for a posterior whose density needs none.
 
     **Arguments:** `posterior`: a distribution over z.

@@ -29,7 +29,8 @@ class VampPrior(AbstractBorrowingPrior):
     pseudo_inputs: Float[Array, " components ..."]
 
     def __init__(self, pseudo_inputs: Array | np.ndarray):
-        """**Arguments:** `pseudo_inputs`: where they start, `(components, ...)`: some examples, uint8 or float.
+        """**Arguments:** `pseudo_inputs`: where they start, `(components, ...)`: what the model sees of some examples.
+            The bytes of images (four axes) are pixels, divided by 255; other whole numbers are numbers.
 
         **Raises:** `ValueError` for no pseudo-inputs.
         """
@@ -38,7 +39,9 @@ class VampPrior(AbstractBorrowingPrior):
                 f"`VampPrior(pseudo_inputs)` needs shape (components, ...) with at least one component, got "
                 f"{pseudo_inputs.shape}; pass some examples: xs[:64]"
             )
-        scale = 255.0 if pseudo_inputs.dtype == np.uint8 else 1.0
+        # No pixels are all black or nearly so: bytes 0 and 1 are bits.
+        pixels = pseudo_inputs.dtype == np.uint8 and pseudo_inputs.ndim == 4 and np.max(pseudo_inputs) > 1
+        scale = 255.0 if pixels else 1.0
         self.pseudo_inputs = jnp.asarray(pseudo_inputs, jnp.result_type(float)) / scale
         self.logits = jnp.zeros(len(pseudo_inputs))
 

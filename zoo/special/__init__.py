@@ -1,5 +1,6 @@
 """Elementwise functions to the last bits of float32, with derivatives of every order."""
 
+from ._bounded import above as above, between as between
 from ._cb_entropy import cb_entropy as cb_entropy
 from ._cb_icdf import cb_icdf as cb_icdf
 from ._continuous_bernoulli import (

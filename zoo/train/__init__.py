@@ -13,5 +13,6 @@ from ._judgement import Judgement as Judgement
 from ._loss import loss as loss
 from ._mesh import choose_mesh as choose_mesh, data_mesh as data_mesh
 from ._signals import catch_signals as catch_signals
+from ._start import start as start
 from ._step import TrainState as TrainState, step as step
 from ._tensorboard import tensorboard as tensorboard

@@ -7,7 +7,6 @@ import jax.random as jr
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
-from .. import data
 from .._checks import check_counts
 from ..evaluate import check_evaluation, check_examples
 from ..models import AbstractVAE, check_labels, observe_example
@@ -42,7 +41,7 @@ def check_fit(
     """
     check_evaluation("fit", model, xs, ys, k=judgement.k, observe=observe)
     if held_out is not None:
-        check_examples("fit(held_out)", model, held_out)
+        check_examples("fit(held_out)", model, held_out, observe=observe)
         check_labels("fit(held_out_ys)", model, held_out_ys, len(held_out))
     steps = {"checkpoint_every": checkpoint_every, "held_out_every": held_out_every}
     given = {name: every for name, every in steps.items() if every is not None}
@@ -126,7 +125,15 @@ def check_many(models: Sequence, values: Sequence, keys: Any, common: dict[str, 
         raise ValueError(
             f"`fit_many` got {len(models)} models, {len(values)} values and {len(keys)} keys; pass as many of each"
         )
-    # One program for all: weights are stacked, and whatever else a model holds is model 0's.
+    check_alike(models)
+    if mesh is not None and len(models) % mesh.size:
+        raise ValueError(
+            f"`fit_many` of {len(models)} models on {mesh.size} devices: pass a multiple of {mesh.size} models"
+        )
+
+
+def check_alike(models: Sequence) -> None:
+    """Refuse models that cannot share one program: weights are stacked, and whatever else they hold is model 0's."""
     shapes = [jax.tree.map(lambda leaf: jax.typeof(leaf), eqx.filter(model, eqx.is_array)) for model in models]
     for i, model in enumerate(models):
         same = eqx.tree_equal(shapes[0], shapes[i]) is True
@@ -134,10 +141,6 @@ def check_many(models: Sequence, values: Sequence, keys: Any, common: dict[str, 
             raise ValueError(
                 f"`fit_many(models)`: model {i} differs from model 0 in more than its weights; train it by `fit`"
             )
-    if mesh is not None and len(models) % mesh.size:
-        raise ValueError(
-            f"`fit_many` of {len(models)} models on {mesh.size} devices: pass a multiple of {mesh.size} models"
-        )
 
 
 def check_judgement(
@@ -147,7 +150,6 @@ def check_judgement(
 
     **Raises:** `ValueError` of whatever cannot do with the draws of this model, with the way out.
     """
-    observe = data.scale if observe is None else observe
 
     def judge(model, xs, ys, key):
         keys, penalty_key = split_batch_key(key, batch_size)

@@ -2,6 +2,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -15,10 +16,12 @@ from ..models import AbstractVAE
 from ..objectives import elbo
 from ._blocks import copy_to_devices, draw_order, make_rows, run_block, run_blocks
 from ._checks import check_fit
+from ._diagnose import diagnose
 from ._guard import count_sound, make_not_finite_error
 from ._measure import Best, Examples
 from ._processes import agree_on_steps, broadcast_run, keeps_directory, take_own_copy
 from ._recipe import Recipe, choose_batch_size, write_recipe
+from ._start import start_untrained
 from ._step import TrainState
 from ._store import Store, open_store
 
@@ -143,6 +146,7 @@ def fit(
     examples = Examples(xs, ys, held_out, held_out_ys)
     directory = checkpoint if keeps_directory(mesh) else None
     with open_store(directory, checkpoint_every, examples=len(xs), batch_size=batch_size) as store:
+        model = start_untrained(model, xs, observe=observe, key=jr.fold_in(held_out_key, 0))
         start = (TrainState(model, recipe.optimiser, key=key), None if held_out is None else model)
         # Only process 0 has a directory; the others go on from where it does.
         *found, history = store.restore(*start, resume=resume)
@@ -192,7 +196,7 @@ def _train(
     )  # fmt: skip
     with _bar(total * batch_size, done * batch_size, progress) as bar:
         for block in blocks:
-            state = take_own_copy(block.state, mesh)
+            before, state = state, take_own_copy(block.state, mesh)
             rows = make_rows(block.columns, block.taken, block.done, block.epoch)
             store.append_timing(block.done, block.taken, block.seconds)
             sound = count_sound(rows, state)
@@ -200,7 +204,12 @@ def _train(
             record(rows[:sound])
             if sound < block.taken:
                 batch = np.asarray(block.order)[(block.first + sound) * batch_size :][:batch_size]
-                raise make_not_finite_error(rows[sound], batch, store.newest())
+                if sound:
+                    run = run_block(before, data_set, block.order, jnp.int32(block.first), jnp.int32(sound), recipe)
+                    before = take_own_copy(run[0], mesh)
+                examples, labels = jax.tree.map(lambda rows: jnp.asarray(rows[batch]), (xs, ys))
+                reason = diagnose(before, examples, labels, recipe)
+                raise make_not_finite_error(rows[sound], batch, store.newest(), reason)
             if held_out is not None and block.done % every == 0:
                 record([best.measure(state.model, block.done, block.epoch)])
             store.save(state, best.model, due=True)

@@ -11,10 +11,11 @@ from jaxtyping import Array, Key
 
 from ..models import AbstractVAE
 from ._blocks import copy_to_devices, divide_batch, draw_order, make_rows, run_blocks, take_steps
-from ._checks import check_fit, check_many
+from ._checks import check_alike, check_fit, check_many
 from ._fit import Fit
 from ._measure import Best, Examples
 from ._recipe import choose_batch_size, write_recipe
+from ._start import start_untrained
 from ._step import TrainState
 
 
@@ -71,6 +72,11 @@ def fit_many(
             epochs=epochs, observe=recipe.observe, microbatches=recipe.microbatches,
         )  # fmt: skip
     held_out_keys, run_keys = zip(*(jr.split(key) for key in keys))
+    models = [
+        start_untrained(model, xs, observe=recipe.observe, key=jr.fold_in(key, 0))
+        for model, recipe, key in zip(models, recipes, held_out_keys)
+    ]
+    check_alike(models)  # a model that is trained is not started, and cannot share a program with one that was
     examples = Examples(xs, ys, held_out, held_out_ys)
     bests = [Best(model, examples, own, [], key=key) for model, own, key in zip(models, recipes, held_out_keys)]
     states = [TrainState(model, own.optimiser, key=key) for model, own, key in zip(models, recipes, run_keys)]

@@ -10,7 +10,6 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from .._checks import check_counts
 from ..evaluate import check_evaluation, draw_latents
 from ..models import ConditionalVAE, given
@@ -164,7 +163,6 @@ def _check_ascent(model, xs, ys, prior, *, epochs: int, batch_size: int, learnin
 def _ascend(model, xs, ys, prior, *, epochs, batch_size, learning_rate, observe, progress, key):
     from tqdm import tqdm
 
-    observe = data.scale if observe is None else observe
     optimiser = optax.adam(learning_rate)
     state = optimiser.init(eqx.filter(prior, eqx.is_inexact_array))
     labels = None if ys is None else jnp.asarray(ys)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +9,6 @@ import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data
 from ..models import AbstractVAE, check_labels, given, observe_example
 from ..nn import Stochastic, is_batch_norm
 from ..posteriors import GumbelSoftmax
@@ -20,7 +20,7 @@ def freeze(
     xs: Array | np.ndarray,
     *,
     ys: Array | np.ndarray | None = None,
-    observe: Any = data.scale,
+    observe: Callable | None = None,
     examples: int = 2048,
     batch_size: int = 256,
     key: PRNGKeyArray,
@@ -35,7 +35,7 @@ def freeze(
 
     **Arguments:**
 
-    - `xs`: examples, `(n, ...)`, uint8 or float in [0, 1]; usually the training data.
+    - `xs`: examples, `(n, ...)`, usually the training data.
     - `ys`: their labels, for a `ConditionalVAE`.
     - `observe`: what the model sees of them, as in `fit`.
     - `examples`: at most this many, chosen at random, are measured.

@@ -23,13 +23,13 @@ def count_sound(rows: list[dict[str, Any]], state: TrainState) -> int:
     return len(rows) if forgiven else bad[0]
 
 
-def make_not_finite_error(row: dict[str, Any], batch: Any, newest: Path | None) -> FloatingPointError:
-    """Makes the error that names the step, the examples of its batch and the checkpoint before it."""
+def make_not_finite_error(row: dict[str, Any], batch: Any, newest: Path | None, reason: str) -> FloatingPointError:
+    """Makes the error that names the step, what broke first, the examples of its batch and the checkpoint before it."""
     indices = np.array2string(np.asarray(batch), separator=", ", max_line_width=10**9, threshold=1000)
     return FloatingPointError(
-        f"`fit` stopped at step {row['step']}: loss {row['loss']}, gradient norm {row['gradient_norm']}; lower the "
-        "learning rate, clip the gradient (`optax.clip_by_global_norm`), leave such batches out "
-        f"(`optax.apply_if_finite`), or look at the examples {indices}; the last good checkpoint is "
+        f"`fit` stopped at step {row['step']}: loss {row['loss']}, gradient norm {row['gradient_norm']}: "
+        f"{reason}. Else lower the learning rate, clip the gradient (`optax.clip_by_global_norm`), leave such batches "
+        f"out (`optax.apply_if_finite`), or look at the examples {indices}; the last good checkpoint is "
         f"{newest or 'none, for want of `checkpoint=`'}"
     )
 

@@ -7,7 +7,6 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from .. import data
 from ..estimators import reparameterised
 from ..objectives import elbo
 from ._judgement import Judgement
@@ -22,7 +21,7 @@ class Recipe(eqx.Module):
     """What all steps of a run have in common: how a batch is seen and judged, and what its gradient does."""
 
     judgement: Judgement
-    observe: Callable
+    observe: Callable | None
     optimiser: Any
     batch_size: int
     microbatches: int
@@ -53,5 +52,4 @@ def write_recipe(
 ) -> Recipe:
     """Puts the options of `fit` together, with their defaults."""
     judgement = Judgement(objective, k, estimator, penalties)
-    observe = data.scale if observe is None else observe
     return Recipe(judgement, observe, _ADAM if optimiser is None else optimiser, batch_size, microbatches, mesh)

@@ -9,6 +9,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from .._constants import keep_trainable, split_trainable
 from .._custom_types import Scalar
 from ..estimators import reparameterised
 from ..models import AbstractVAE
@@ -36,7 +37,7 @@ class TrainState(eqx.Module):
 
     def __init__(self, model: AbstractVAE, optimiser: optax.GradientTransformation, *, key: PRNGKeyArray):
         self.model = model
-        self.opt_state = optimiser.init(eqx.filter(model, eqx.is_inexact_array))
+        self.opt_state = optimiser.init(keep_trainable(model))
         self.key = key
         self.step = jnp.zeros((), jnp.int32)
 
@@ -80,11 +81,14 @@ def advance(
     """Takes one step inside a larger program; `step` is this in a program of its own."""
     judgement = judgement.at(state.step)
     _, draw_key = split_step_key(state)
-    params, static = eqx.partition(state.model, eqx.is_inexact_array)
+    params, static = split_trainable(state.model)
 
     def differentiate(params):
         model = eqx.combine(params, static)
-        return differentiate_loss(model, xs, ys, judgement, microbatches=microbatches, mesh=mesh, key=draw_key)
+        metrics, gradient = differentiate_loss(
+            model, xs, ys, judgement, microbatches=microbatches, mesh=mesh, key=draw_key
+        )
+        return metrics, keep_trainable(gradient)
 
     metrics, gradient = differentiate(params)
     with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
