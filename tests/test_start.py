@@ -161,6 +161,14 @@ def test_numbers_that_a_likelihood_does_not_take_are_refused(likelihood, xs, mes
         fit(model, xs, batch_size=1, key=jr.key(1), progress=False)
 
 
+def test_what_an_observe_of_ones_own_makes_is_looked_at():
+    xs = np.array([[3.0, 0.1], [7.0, 0.2]], np.float32)
+    model = MLPVAE(2, 1, width_size=4, likelihood=likelihoods.beta, key=jr.key(0))
+    observe = functools.partial(data.dequantise, step=jnp.array([1.0, 0.1]))
+    with pytest.raises(ValueError, match=r"`fit\(xs\), observed` needs finite values in \[0, 1\], got .* \(0, 0\)"):
+        fit(model, xs, observe=observe, batch_size=1, key=jr.key(1), progress=False)
+
+
 def test_images_may_be_any_numbers_of_the_likelihoods_support():
     xs = RNG.normal(100, 50, (8, 1, 4, 4)).astype(np.float32)
     networks = zoo.nn.fully_connected(width_size=8)

@@ -52,6 +52,7 @@ def start_untrained(model: Any, xs: Any, *, observe: Callable | None, key: PRNGK
     seen = seen[np.isfinite(seen).reshape(len(seen), -1).all(axis=1)]
     if len(seen) == 0:
         return model
+    data.check_batch(seen, shape=model.data_shape, support=model.likelihood.support, call="fit(xs), observed")
     warn_of_columns(model, seen)
     likelihood = centred(model.likelihood, data.units(seen))
     return eqx.tree_at(lambda model: model.likelihood, model, likelihood)
